@@ -1,0 +1,1 @@
+//! Spack configuration files: mirrors, read and edited in place.

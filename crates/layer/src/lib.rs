@@ -1,0 +1,12 @@
+//! Install prefix → layer, and layer → install prefix.
+//!
+//! This crate knows files and bytes: it packs a directory exactly as Spack does, and turns such a layer back
+//! into a relocated directory. It knows nothing of registries, databases or the network.
+
+pub mod build_info;
+pub mod gzip;
+pub mod pack;
+pub mod relocate;
+pub mod unpack;
+
+pub use build_info::BuildInfo;

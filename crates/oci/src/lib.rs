@@ -1,0 +1,1 @@
+//! OCI digests, references, manifests and the Repository trait over registries and layouts.

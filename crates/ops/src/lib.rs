@@ -1,0 +1,1 @@
+//! strata's operations: plan, then execute.

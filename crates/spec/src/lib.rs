@@ -1,0 +1,1 @@
+//! Spack specs as pure data: versions, DAGs, hashes, formatting, database records.

@@ -1,0 +1,1 @@
+//! Spack install trees: database, locks, layout, padding, sbang, manifests.
