@@ -1,1 +1,21 @@
-//! Spack specs as pure data: versions, DAGs, hashes, formatting, database records.
+//! Spack specs as pure data: DAG hashes, nodes, traversals, formatting, database records, selectors.
+//!
+//! Nothing here does any I/O. JSON that came from Spack is kept as it was written: a [`Node`] remembers its own
+//! text, so that what is passed on is what was read, unknown keys included.
+
+pub mod dag;
+pub mod dag_hash;
+pub mod database;
+pub mod format;
+mod minify;
+pub mod node;
+pub mod selector;
+pub mod spec_json;
+pub mod target;
+
+pub use dag::{DependencyTypes, NodeSource, closure};
+pub use dag_hash::DagHash;
+pub use database::{Database, Record};
+pub use node::Node;
+pub use selector::Selector;
+pub use spec_json::ConcreteSpec;
