@@ -45,7 +45,11 @@ pub fn text(path: &Path) -> String {
 /// # Panics
 /// If a line is not JSON.
 pub fn rows(path: &Path) -> Vec<serde_json::Value> {
-    text(path).lines().filter(|l| !l.is_empty()).map(|l| serde_json::from_str(l).expect("JSON line")).collect()
+    text(path)
+        .lines()
+        .filter(|l| !l.is_empty())
+        .map(|l| serde_json::from_str(l).expect("JSON line"))
+        .collect()
 }
 
 /// Says, past the test harness's capture, that a test did not run and why. Return right after calling it.

@@ -3,3 +3,4 @@
 
 pub mod docker_registry;
 pub mod golden;
+pub mod sample_store;

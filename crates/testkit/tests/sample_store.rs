@@ -1,0 +1,21 @@
+//! The sample store works where it was built.
+
+use std::process::Command;
+use strata_testkit::sample_store::SampleStore;
+
+fn output(program: &std::path::Path) -> String {
+    let output = Command::new(program).output().expect("runs");
+    assert!(output.status.success(), "{}: {}", program.display(), String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+#[test]
+fn it_runs_where_it_was_built() {
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let store = SampleStore::build(&scratch.path().join("store"), 128).expect("compiles");
+    assert_eq!(store.root.as_os_str().len(), 128);
+    let hello = &store.package("hello").prefix;
+    assert_eq!(output(&hello.join("bin/hello")), "hello from a relocated library\n");
+    let script = output(&hello.join("bin/hello-script"));
+    assert!(script.starts_with("run by runner\n# where things are\n"), "{script}");
+}
