@@ -1,1 +1,35 @@
-//! Spack install trees: database, locks, layout, padding, sbang, manifests.
+//! Spack install trees: database, locks, layout, padding, sbang, install manifests, staging.
+//!
+//! Everything here keeps to what Spack itself reads and writes, so that it may work in the same store at the same
+//! time. It knows nothing of caches, layers or the network.
+//!
+//! An install goes: [`Store::lock_prefix`] → [`prefix_state`](prefix_state::prefix_state) → [`StageArea::stage`] →
+//! unpack and relocate → [`write_install_manifest`] → [`StagedPrefix::commit`](stage::StagedPrefix::commit) →
+//! [`Store::transaction`] with [`record_installs`]. An uninstall goes: [`Store::lock_prefix`] →
+//! [`Store::transaction`] with [`record_removal`] → [`remove_prefix`].
+
+mod index_file;
+pub mod install_manifest;
+pub mod layout;
+pub mod lock;
+pub mod prefix_state;
+pub mod registration;
+pub mod removal;
+mod replace_file;
+pub mod root;
+pub mod sbang;
+pub mod stage;
+pub mod store;
+
+pub use index_file::IndexError;
+pub use install_manifest::write_install_manifest;
+pub use lock::{LockError, LockGuard, LockKind};
+pub use prefix_state::PrefixState;
+pub use registration::{
+    NewInstall, RegistrationError, installed_dependents, record_installs, record_removal,
+};
+pub use removal::remove_prefix;
+pub use root::{RootError, StoreRoot};
+pub use sbang::install_sbang;
+pub use stage::{StageArea, clean_stale};
+pub use store::{LockSettings, Store, StoreError};

@@ -1,0 +1,279 @@
+//! Where packages are unpacked before they appear: beside the database, to be renamed into place when complete.
+//!
+//! `<root>/.spack-db/strata-stage/run.UUID/` belongs to one process, which holds a lock on the file `lock` in it for
+//! as long as it lives; so what a killed process left behind can be told from what a running one needs, without
+//! trusting process ids. Creating and claiming such directories happens under a lock on `strata-stage.lock`.
+//!
+//! `spack reindex` walks the whole root, the database directory included, and takes every directory with a
+//! `.spack/spec.json` for an installed package. Therefore the spec file of a staged tree should wait under another
+//! name, [`STAGED_SPEC_FILE`]; [`StagedPrefix::commit`] gives it its own when the tree is in place. The same name in
+//! a prefix says that strata was killed between the two.
+
+use crate::lock::{self, ByteRange, LockError, LockGuard, LockKind};
+use crate::replace_file::{hostname, sync_directory};
+use crate::root::StoreRoot;
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::io::Errno;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+use strata_spec::DagHash;
+
+/// Spack's own directory within a prefix.
+pub const METADATA_DIRECTORY: &str = ".spack";
+/// The concrete spec of a prefix, within [`METADATA_DIRECTORY`].
+pub const SPEC_FILE: &str = "spec.json";
+/// What [`SPEC_FILE`] is called until the prefix is in place.
+pub const STAGED_SPEC_FILE: &str = "spec.json.strata-staged";
+
+const AREA: &str = "strata-stage";
+const GATE: &str = "strata-stage.lock";
+const LOCK: &str = "lock";
+/// The gate is held for a few system calls; who waits longer waits for a hung file system.
+const GATE_TIMEOUT: Duration = Duration::from_secs(60);
+/// Locks may not reach other hosts on a network file system: what those left must also be this old.
+const FOREIGN_AGE: Duration = Duration::from_secs(24 * 3600);
+
+/// Staging failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// There is something where the package is to go.
+    #[error("{} exists already", prefix.display())]
+    PrefixExists {
+        /// The final prefix.
+        prefix: PathBuf,
+    },
+    /// The final prefix is not on the store's file system, so that nothing can be renamed there.
+    #[error("{} is on another file system than {}", prefix.display(), stage.display())]
+    OtherFileSystem {
+        /// The final prefix.
+        prefix: PathBuf,
+        /// Where the package was staged.
+        stage: PathBuf,
+    },
+    /// A lock of the staging area could not be had.
+    #[error(transparent)]
+    Lock(#[from] LockError),
+    /// A file or directory could not be handled.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+}
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StageError {
+    move |source| StageError::Io { action, path: path.into(), source }
+}
+
+/// This process's part of the staging area. It goes when the last [`StagedPrefix`] and [`SetAside`] of it is gone.
+#[derive(Clone, Debug)]
+pub struct StageArea {
+    run: Arc<Run>,
+}
+
+#[derive(Debug)]
+struct Run {
+    directory: PathBuf,
+    database_directory: PathBuf,
+    _alive: LockGuard,
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        // Without the gate somebody could find this half removed; then it is left to `clean_stale`.
+        if let Ok(_gate) = enter(&self.database_directory) {
+            let _ = std::fs::remove_dir_all(&self.directory);
+            let _ = std::fs::remove_dir(self.database_directory.join(AREA)); // fails where others are at work
+        }
+    }
+}
+
+impl StageArea {
+    /// Opens a part of the staging area of `root` for this process.
+    pub fn open(root: &StoreRoot) -> Result<Self, StageError> {
+        let database_directory = root.database_directory();
+        let _gate = enter(&database_directory)?;
+        let directory = database_directory.join(AREA).join(format!("run.{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir_all(&directory).map_err(failed("create", &directory))?;
+        let lock_file = directory.join(LOCK);
+        std::fs::write(&lock_file, hostname()).map_err(failed("write", &lock_file))?;
+        let alive = lock::acquire(&lock_file, ByteRange::WHOLE_FILE, LockKind::Write, Some(Duration::ZERO))?;
+        Ok(Self { run: Arc::new(Run { directory, database_directory, _alive: alive }) })
+    }
+
+    /// A new empty directory to unpack the package of that hash into.
+    pub fn stage(&self, hash: &DagHash) -> Result<StagedPrefix, StageError> {
+        let path = self.run.directory.join(format!("{hash}.{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&path).map_err(failed("create", &path))?;
+        Ok(StagedPrefix { path, _run: Arc::clone(&self.run) })
+    }
+
+    /// Takes a prefix that no record claims out of the way, in one step: one left unfinished (see
+    /// [`crate::prefix_state`]), or one that was just uninstalled (see [`crate::removal`]). The tree is deleted when
+    /// the value is dropped. The caller holds the write lock of the prefix.
+    pub fn set_aside(&self, prefix: &Path) -> Result<SetAside, StageError> {
+        let metadata = prefix.join(METADATA_DIRECTORY);
+        match std::fs::rename(metadata.join(SPEC_FILE), metadata.join(STAGED_SPEC_FILE)) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {}
+            other => other.map_err(failed("set aside", prefix))?,
+        }
+        let path = self.run.directory.join(format!("aside.{}", uuid::Uuid::new_v4().simple()));
+        std::fs::rename(prefix, &path).map_err(failed("set aside", prefix))?;
+        Ok(SetAside { path, _run: Arc::clone(&self.run) })
+    }
+}
+
+/// A directory that a package is unpacked into; removed when dropped, unless committed.
+#[derive(Debug)]
+pub struct StagedPrefix {
+    path: PathBuf,
+    _run: Arc<Run>,
+}
+
+impl StagedPrefix {
+    /// The directory.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Makes the tree the prefix `prefix`, whose parent directories are created as needed; durable on return as far
+    /// as names go, while flushing the files is left to who wrote them. The caller holds the prefix's write lock.
+    ///
+    /// # Errors
+    /// [`StageError::PrefixExists`] if there is anything at `prefix`, even an empty directory: it is not touched.
+    pub fn commit(self, prefix: &Path) -> Result<(), StageError> {
+        let parent = prefix.parent().unwrap_or(Path::new("/"));
+        let highest_new = parent.ancestors().take_while(|a| !a.exists()).last();
+        std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
+        rename_new(&self.path, prefix)?;
+        let metadata = prefix.join(METADATA_DIRECTORY);
+        match std::fs::rename(metadata.join(STAGED_SPEC_FILE), metadata.join(SPEC_FILE)) {
+            Ok(()) => sync_directory(&metadata).map_err(failed("flush", &metadata))?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(failed("rename the spec file in", &metadata)(error)),
+        }
+        let last = highest_new.and_then(Path::parent).unwrap_or(parent);
+        for directory in parent.ancestors() {
+            sync_directory(directory).map_err(failed("flush", directory))?;
+            if directory == last {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Drop for StagedPrefix {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path); // gone already after a commit
+    }
+}
+
+/// A tree that was taken out of the way; deleted when dropped.
+#[derive(Debug)]
+pub struct SetAside {
+    path: PathBuf,
+    _run: Arc<Run>,
+}
+
+impl Drop for SetAside {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.path);
+    }
+}
+
+/// Removes what killed processes left in the staging area of `root`, and returns how many there were. Running ones
+/// are told by the lock they hold. Since locks do not always reach other hosts, what another host left must be a day
+/// old as well.
+pub fn clean_stale(root: &StoreRoot) -> Result<usize, StageError> {
+    let database_directory = root.database_directory();
+    let area = database_directory.join(AREA);
+    if !area.exists() {
+        return Ok(0);
+    }
+    let claimed = {
+        let _gate = enter(&database_directory)?;
+        let mut claimed = Vec::new();
+        for directory in entries(&area)? {
+            if let Some(guard) = claim(&directory)? {
+                claimed.push((directory, guard));
+            }
+        }
+        claimed
+    };
+    // Removing trees takes long, so others may come and go meanwhile; the lock file stays, and with it the claim.
+    for (directory, _guard) in &claimed {
+        for tree in entries(directory)?.into_iter().filter(|path| !path.ends_with(LOCK)) {
+            std::fs::remove_dir_all(&tree).map_err(failed("remove", &tree))?;
+        }
+    }
+    let _gate = enter(&database_directory)?;
+    for (directory, _guard) in &claimed {
+        std::fs::remove_dir_all(directory).map_err(failed("remove", directory))?;
+    }
+    let _ = std::fs::remove_dir(&area); // fails where others are at work
+    Ok(claimed.len())
+}
+
+/// The paths of what is in `directory`; nothing if it is gone.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>, StageError> {
+    let entries = match std::fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        other => other.map_err(failed("list", directory))?,
+    };
+    let paths: io::Result<Vec<_>> = entries.map(|entry| Ok(entry?.path())).collect();
+    paths.map_err(failed("list", directory))
+}
+
+/// The lock of a part of the area that nobody alive owns; none if somebody does. Under the gate.
+fn claim(directory: &Path) -> Result<Option<LockGuard>, StageError> {
+    let lock_file = directory.join(LOCK);
+    let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
+    let owner = match std::fs::read(&lock_file) {
+        // Killed before it got there. With a lock file it can be told who is at it.
+        Err(error) if is_missing(&error) => {
+            let owner = hostname().into_bytes();
+            std::fs::write(&lock_file, &owner).map_err(failed("write", &lock_file))?;
+            owner
+        }
+        other => other.map_err(failed("read", &lock_file))?,
+    };
+    let modified = lock_file.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
+    let is_old = modified.elapsed().is_ok_and(|age| age > FOREIGN_AGE);
+    if owner != hostname().as_bytes() && !is_old {
+        return Ok(None);
+    }
+    Ok(lock::try_acquire(&lock_file, ByteRange::WHOLE_FILE, LockKind::Write)?)
+}
+
+fn enter(database_directory: &Path) -> Result<LockGuard, LockError> {
+    lock::acquire(&database_directory.join(GATE), ByteRange::WHOLE_FILE, LockKind::Write, Some(GATE_TIMEOUT))
+}
+
+/// Renames `from` to `to`, which must not exist.
+fn rename_new(from: &Path, to: &Path) -> Result<(), StageError> {
+    let exists = || StageError::PrefixExists { prefix: to.into() };
+    let error = match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+        Ok(()) => return Ok(()),
+        Err(Errno::EXIST) => return Err(exists()),
+        // Some file systems, NFS among them, have no such rename; the caller's lock makes this as good.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if to.symlink_metadata().is_ok() => {
+            return Err(exists());
+        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match std::fs::rename(from, to) {
+            Ok(()) => return Ok(()),
+            Err(error) => error,
+        },
+        Err(error) => error.into(),
+    };
+    if error.kind() == io::ErrorKind::CrossesDevices {
+        return Err(StageError::OtherFileSystem { prefix: to.into(), stage: from.into() });
+    }
+    Err(failed("create", to)(error))
+}

@@ -1,0 +1,237 @@
+//! Staged prefixes: committed, dropped, killed; and what is found at a prefix afterwards.
+
+use crate::support::{Process, hash, new_store};
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use strata_spec::{Database, Record};
+use strata_store::prefix_state::{PrefixState, prefix_state};
+use strata_store::removal::RemovalError;
+use strata_store::stage::{STAGED_SPEC_FILE, StageError};
+use strata_store::{StageArea, StoreRoot, clean_stale, remove_prefix};
+
+/// The tree of a package from a cache, with its spec file under `spec_file`.
+fn fill(tree: &Path, name: char, spec_file: &str) {
+    std::fs::create_dir_all(tree.join(".spack")).unwrap();
+    std::fs::create_dir_all(tree.join("bin")).unwrap();
+    std::fs::write(tree.join("bin/tool"), "tool").unwrap();
+    let spec = format!(r#"{{"spec":{{"_meta":{{"version":5}},"nodes":[{{"hash":"{}"}}]}}}}"#, hash(name));
+    std::fs::write(tree.join(".spack").join(spec_file), spec).unwrap();
+    std::fs::write(tree.join(".spack/binary_distribution"), "{}").unwrap();
+}
+
+fn area_of(root: &StoreRoot) -> PathBuf {
+    root.database_directory().join("strata-stage")
+}
+
+/// Every file below the root that `spack reindex` would take for that of an installed package.
+fn spec_files(dir: &Path) -> Vec<PathBuf> {
+    let (mut found, mut stack) = (Vec::new(), vec![dir.to_path_buf()]);
+    while let Some(dir) = stack.pop() {
+        found.extend(Some(dir.join(".spack/spec.json")).filter(|path| path.exists()));
+        let entries = std::fs::read_dir(&dir).unwrap().map(Result::unwrap);
+        stack.extend(entries.filter(|e| e.file_type().unwrap().is_dir()).map(|e| e.path()));
+    }
+    found
+}
+
+#[test]
+fn a_committed_tree_is_the_prefix_and_nothing_else_is_left() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let prefix = dir.path().join("linux-x86_64/deep/a-1.0");
+    let area = StageArea::open(store.root()).unwrap();
+    let staged = area.stage(&hash('a')).unwrap();
+    fill(staged.path(), 'a', STAGED_SPEC_FILE);
+    assert!(staged.path().starts_with(area_of(store.root())));
+    assert!(spec_files(dir.path()).is_empty(), "spack reindex would see the staged package");
+    staged.commit(&prefix).unwrap();
+    assert_eq!(std::fs::read_to_string(prefix.join("bin/tool")).unwrap(), "tool");
+    assert_eq!(spec_files(dir.path()), [prefix.join(".spack/spec.json")]);
+    assert!(!prefix.join(".spack").join(STAGED_SPEC_FILE).exists());
+    drop(area);
+    assert!(!area_of(store.root()).exists());
+}
+
+#[test]
+fn a_dropped_tree_is_gone_while_others_stay() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let area = StageArea::open(store.root()).unwrap();
+    let (first, second) = (area.stage(&hash('a')).unwrap(), area.stage(&hash('a')).unwrap());
+    fill(first.path(), 'a', "spec.json");
+    let path = first.path().to_path_buf();
+    drop(area);
+    drop(first);
+    assert!(!path.exists() && second.path().exists());
+    drop(second);
+    assert!(!area_of(store.root()).exists());
+}
+
+#[test]
+fn nothing_is_ever_overwritten() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let area = StageArea::open(store.root()).unwrap();
+    let (empty, file, dangling) =
+        (dir.path().join("empty"), dir.path().join("file"), dir.path().join("link"));
+    std::fs::create_dir(&empty).unwrap();
+    std::fs::write(&file, "here").unwrap();
+    std::os::unix::fs::symlink("nowhere", &dangling).unwrap();
+    for prefix in [empty, file, dangling] {
+        let staged = area.stage(&hash('a')).unwrap();
+        let path = staged.path().to_path_buf();
+        let error = staged.commit(&prefix).unwrap_err();
+        assert!(matches!(&error, StageError::PrefixExists { prefix: p } if *p == prefix), "{error}");
+        assert!(!path.exists());
+    }
+}
+
+#[test]
+fn another_file_system_is_named() {
+    use std::os::unix::fs::MetadataExt;
+    let (dir, shared) = (tempfile::tempdir().unwrap(), Path::new("/dev/shm"));
+    let device = |path: &Path| path.metadata().map(|m| m.dev()).ok();
+    if device(shared).is_none() || device(shared) == device(dir.path()) {
+        return strata_testkit::golden::skipped("staging", "there is no second file system at /dev/shm");
+    }
+    let other = tempfile::tempdir_in(shared).unwrap();
+    let store = new_store(dir.path());
+    let staged = StageArea::open(store.root()).unwrap().stage(&hash('a')).unwrap();
+    let error = staged.commit(&other.path().join("prefix")).unwrap_err();
+    assert!(matches!(error, StageError::OtherFileSystem { .. }), "{error}");
+}
+
+/// Not a test of its own: stages a package in another process and waits to be killed.
+#[test]
+fn worker() {
+    let Some(dir) = std::env::var_os("STRATA_TEST_STAGE_STORE") else { return };
+    let root = StoreRoot::open(Path::new(&dir)).unwrap();
+    let staged = StageArea::open(&root).unwrap().stage(&hash('a')).unwrap();
+    fill(staged.path(), 'a', STAGED_SPEC_FILE);
+    writeln!(std::io::stdout(), "\nstaged").unwrap();
+    std::thread::sleep(std::time::Duration::from_secs(600));
+}
+
+#[test]
+fn what_a_killed_process_left_is_removed_and_what_a_running_one_needs_is_not() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let start = || {
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args(["--exact", "staging::worker", "--nocapture"])
+            .env("STRATA_TEST_STAGE_STORE", dir.path());
+        let mut process = Process(command.stdout(Stdio::piped()).spawn().unwrap());
+        let lines = BufReader::new(process.0.stdout.take().unwrap()).lines();
+        assert!(lines.map_while(Result::ok).any(|line| line == "staged"), "the worker failed");
+        process
+    };
+    let runs = || std::fs::read_dir(area_of(store.root())).map_or(0, |entries| entries.count());
+    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+    let (first, second) = (start(), start());
+    assert_eq!(runs(), 2);
+    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+    assert_eq!(runs(), 2);
+    drop(first);
+    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    assert_eq!(runs(), 1);
+    drop(second);
+    // One of another host could still be running there, unless it is old.
+    let run = std::fs::read_dir(area_of(store.root())).unwrap().next().unwrap().unwrap().path();
+    std::fs::write(run.join("lock"), "elsewhere").unwrap();
+    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+    let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
+    std::fs::File::options().write(true).open(run.join("lock")).unwrap().set_modified(two_days_ago).unwrap();
+    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    // One killed before it had its lock file.
+    std::fs::create_dir_all(area_of(store.root()).join("run.x")).unwrap();
+    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    assert!(!area_of(store.root()).exists());
+}
+
+#[test]
+fn many_stage_clean_and_commit_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let store = &store;
+            scope.spawn(move || {
+                for number in 0..10 {
+                    let area = StageArea::open(store.root()).unwrap();
+                    let staged = area.stage(&hash('a')).unwrap();
+                    fill(staged.path(), 'a', STAGED_SPEC_FILE);
+                    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+                    let prefix = store.root().root().join(format!("linux-x86_64/{thread}-{number}"));
+                    staged.commit(&prefix).unwrap();
+                    assert!(prefix.join("bin/tool").exists());
+                }
+            });
+        }
+    });
+    let _ = clean_stale(store.root()).unwrap();
+    assert_eq!(spec_files(dir.path()).len(), 40);
+}
+
+#[test]
+fn the_state_of_a_prefix_follows_the_rule() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let mut database = Database::default();
+    let prefix = dir.path().join("linux-x86_64/a");
+    let state = |database: &Database, name| prefix_state(database, &prefix, &hash(name)).unwrap();
+    assert_eq!(state(&database, 'a'), PrefixState::Absent);
+    std::fs::create_dir_all(&prefix).unwrap();
+    assert_eq!(state(&database, 'a'), PrefixState::Unfinished, "an empty directory");
+    std::fs::write(prefix.join("file"), "somebody's").unwrap();
+    assert_eq!(state(&database, 'a'), PrefixState::Foreign);
+    for spec_file in ["spec.json", STAGED_SPEC_FILE] {
+        fill(&prefix, 'a', spec_file);
+        assert_eq!(state(&database, 'a'), PrefixState::Unfinished, "{spec_file}");
+        assert_eq!(state(&database, 'b'), PrefixState::Foreign, "{spec_file}");
+        std::fs::remove_file(prefix.join(".spack/binary_distribution")).unwrap();
+        assert_eq!(state(&database, 'a'), PrefixState::Foreign, "built here, perhaps just now");
+        std::fs::remove_dir_all(prefix.join(".spack")).unwrap();
+    }
+
+    fill(&prefix, 'a', "spec.json");
+    let mut record = Record::new(crate::support::node('a', &[], ""));
+    record.path = prefix.to_str().map(str::to_owned);
+    database.records.insert(hash('a'), record);
+    assert_eq!(state(&database, 'a'), PrefixState::Unfinished, "recorded, but not as installed");
+    database.records[&hash('a')].installed = true;
+    assert_eq!(state(&database, 'a'), PrefixState::Installed);
+    assert_eq!(state(&database, 'b'), PrefixState::Foreign);
+
+    // Setting aside leaves nothing that spack reindex would find, even while it lasts.
+    let area = StageArea::open(store.root()).unwrap();
+    let aside = area.set_aside(&prefix).unwrap();
+    assert!(spec_files(dir.path()).is_empty());
+    assert_eq!(state(&database, 'a'), PrefixState::Absent);
+    drop((aside, area));
+    assert!(!area_of(store.root()).exists());
+
+    std::os::unix::fs::symlink(dir.path(), &prefix).unwrap();
+    assert_eq!(state(&Database::default(), 'a'), PrefixState::Foreign, "a link to who knows where");
+}
+
+#[test]
+fn removing_takes_empty_parents_and_nothing_outside() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let area = StageArea::open(store.root()).unwrap();
+    let prefixes = ["linux-x86_64/gcc/a", "linux-x86_64/b"].map(|name| dir.path().join(name));
+    prefixes.iter().for_each(|prefix| fill(prefix, 'a', "spec.json"));
+    assert!(remove_prefix(&area, store.root(), &prefixes[0]).unwrap().is_some());
+    assert!(!dir.path().join("linux-x86_64/gcc").exists() && prefixes[1].exists());
+    assert!(remove_prefix(&area, store.root(), &prefixes[0]).unwrap().is_none());
+    assert!(remove_prefix(&area, store.root(), &prefixes[1]).unwrap().is_some());
+    assert!(!dir.path().join("linux-x86_64").exists() && dir.path().exists());
+    let outside =
+        ["/usr".into(), dir.path().to_path_buf(), dir.path().join("x/../.."), "linux-x86_64".into()];
+    for prefix in outside {
+        let error = remove_prefix(&area, store.root(), &prefix).unwrap_err();
+        assert!(matches!(error, RemovalError::Outside { .. }), "{error}");
+    }
+}
