@@ -1,1 +1,43 @@
-//! OCI digests, references, manifests and the Repository trait over registries and layouts.
+//! OCI digests, references, manifests and the [`Repository`] trait over registries and layouts.
+//!
+//! Everything that knows how to talk to a registry, or to an image layout on disk, is here; nothing here knows
+//! what Spack puts into them. Reading goes from the names ([`RepositoryUrl`], [`TagName`], [`Digest`]) through the
+//! documents ([`Manifest`], [`ImageConfig`], [`ImageIndex`]) to the two implementations behind [`Repository`],
+//! which [`open`] and [`open_or_create`] choose by URL.
+//!
+//! The trait blocks and is used from plain threads. The remote implementation runs its requests on a tokio runtime
+//! of its own: that is the one seam between threads and asynchronous code.
+
+mod blob;
+mod descriptor;
+mod digest;
+mod error;
+mod image_config;
+mod image_index;
+mod image_name;
+mod layout;
+mod manifest;
+pub mod media_type;
+mod raw_object;
+mod reference;
+mod remote;
+mod repository;
+mod tag;
+mod verifying;
+
+pub use blob::{BlobKind, BlobSource, Uploaded, blob_bytes};
+pub use descriptor::Descriptor;
+pub use digest::{Digest, DigestError};
+pub use error::{Error, ErrorKind, Status};
+pub use image_config::{ImageConfig, RootFs, RuntimeConfig};
+pub use image_index::ImageIndex;
+pub use layout::LayoutRepository;
+pub use manifest::{Manifest, ManifestError};
+pub use raw_object::RawObject;
+pub use reference::{Location, ReferenceError, RepositoryUrl};
+pub use remote::{RemoteRepository, Timeouts};
+pub use repository::{
+    ManifestRef, RawManifest, Repository, image_config, image_manifest, open, open_or_create,
+};
+pub use tag::{TagError, TagName};
+pub use verifying::{BlobError, VerifyingReader};

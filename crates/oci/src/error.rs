@@ -1,0 +1,295 @@
+//! What can go wrong with a repository, each cause with its URL, and what kind of failure it is.
+//!
+//! Every answer of a registry that is an error names the method, the URL, the status and the registry's own words.
+//! Query strings are left out of URLs: they hold upload state and signatures. A message is complete in itself, its
+//! cause included, so that one line in a log is enough; there is no chain of sources beneath it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::{BlobError, Digest, ManifestError, ReferenceError, TagName};
+
+/// What kind of failure an [`Error`] is: what a command's exit code and hint depend on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// What was named does not exist there.
+    NotFound,
+    /// The registry wants credentials, or does not allow it with those given.
+    Denied,
+    /// No answer, or the answer of something that is not the registry.
+    Unreachable,
+    /// Bytes that are not what their digest, size or format says.
+    Corrupt,
+    /// A request that cannot succeed as it was made: a malformed URL, a manifest that is refused.
+    Invalid,
+    /// The registry is overloaded, or broken for the moment.
+    TryAgain,
+    /// A file could not be read or written here.
+    Io,
+}
+
+/// A failure of an operation on a repository.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The URL is not that of a repository.
+    #[error(transparent)]
+    Reference(#[from] ReferenceError),
+    /// The registry answered with an error.
+    #[error("{method} {url}: {status}: {words}")]
+    Status {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status.
+        status: Status,
+        /// The codes and messages of the registry's error document, or the first words of what it sent instead.
+        words: String,
+    },
+    /// The registry wants credentials, which cannot be given yet.
+    #[error(
+        "{method} {url}: {status}: {words}: the registry wants credentials, and credentials are not supported yet; \
+         use a repository that is open to everyone, or copy it into an image layout with a tool that can log in \
+         (skopeo copy docker://… oci:DIRECTORY:TAG) and use oci+file:///DIRECTORY"
+    )]
+    NeedsCredentials {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status, 401.
+        status: Status,
+        /// The registry's own words.
+        words: String,
+    },
+    /// No answer: no such host, connection refused or lost, TLS failure, silence.
+    #[error("{method} {url}: {cause}")]
+    Transport {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The whole chain of causes.
+        cause: String,
+    },
+    /// A page for people where a registry's answer was due: a proxy, a login page, or a host that is no registry.
+    #[error("{method} {url}: {status}, but with an HTML page where {wanted} was due: {words}")]
+    Html {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status.
+        status: Status,
+        /// What was due: "a blob", "a manifest", "a list of tags".
+        wanted: &'static str,
+        /// The page's first words.
+        words: String,
+    },
+    /// An answer that the distribution specification does not allow.
+    #[error("{method} {url}: the registry's answer cannot be used: {problem}")]
+    Protocol {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// HTTP cannot be spoken at all: no certificates, no threads.
+    #[error("cannot start an HTTP client: {cause}")]
+    Client {
+        /// The whole chain of causes.
+        cause: String,
+    },
+    /// A blob's bytes are not those that its digest names.
+    #[error(transparent)]
+    Blob(#[from] BlobError),
+    /// A manifest's bytes are not those that its digest names.
+    #[error("{location}: the manifest has digest {actual}, not {expected}")]
+    ManifestDigest {
+        /// The URL or file it was read from.
+        location: String,
+        /// The digest asked for, or that the registry stated.
+        expected: Digest,
+        /// The digest of what came.
+        actual: Digest,
+    },
+    /// A manifest, index or config that is not well formed.
+    #[error("{location}: {cause}")]
+    Document {
+        /// The URL or file it was read from, or where it was to be put.
+        location: String,
+        /// What is wrong with it.
+        cause: ManifestError,
+    },
+    /// A document longer than any such document should be.
+    #[error("{location}: {size} bytes, more than the {limit} bytes that are read at once")]
+    TooLarge {
+        /// The URL or file.
+        location: String,
+        /// Its size in bytes, as far as known.
+        size: u64,
+        /// The limit in bytes.
+        limit: u64,
+    },
+    /// A blob that a descriptor names is not in the repository.
+    #[error("{location}: no blob {digest}")]
+    NoSuchBlob {
+        /// The repository.
+        location: String,
+        /// The blob's digest.
+        digest: Digest,
+    },
+    /// A manifest was to be put whose blobs are not all there.
+    #[error("{location}: cannot tag {tag}: its {role} {digest} is not in the repository")]
+    MissingBlob {
+        /// The repository.
+        location: String,
+        /// The tag that was to be set.
+        tag: TagName,
+        /// What the missing blob is to the manifest: "config", "layer", "manifest".
+        role: &'static str,
+        /// The missing blob.
+        digest: Digest,
+    },
+    /// A tag of a layout points at a manifest that is not there.
+    #[error("{location}: damaged: tag {tag} points at manifest {digest}, which is missing")]
+    DanglingTag {
+        /// The repository.
+        location: String,
+        /// The tag.
+        tag: String,
+        /// The manifest's digest.
+        digest: Digest,
+    },
+    /// There is no image layout in the directory.
+    #[error("{}: no such cache: {reason}", directory.display())]
+    NoSuchCache {
+        /// The directory.
+        directory: PathBuf,
+        /// What there is instead.
+        reason: &'static str,
+    },
+    /// The directory holds something else than an image layout.
+    #[error("{}: not an OCI image layout: {reason}", directory.display())]
+    NotALayout {
+        /// The directory.
+        directory: PathBuf,
+        /// How that shows.
+        reason: String,
+    },
+    /// A file or directory could not be used.
+    #[error("cannot {action} {}: {cause}", path.display())]
+    Io {
+        /// What was tried, as a verb: "read", "create", "lock".
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// Why not.
+        cause: io::Error,
+    },
+}
+
+/// An HTTP status, written with its usual phrase: `404 Not Found`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Status(pub(crate) reqwest::StatusCode);
+
+impl Status {
+    /// The three digits.
+    pub fn code(self) -> u16 {
+        self.0.as_u16()
+    }
+}
+
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0.canonical_reason() {
+            Some(reason) => write!(f, "{} {reason}", self.code()),
+            None => write!(f, "{}", self.code()),
+        }
+    }
+}
+
+impl Error {
+    /// What kind of failure this is.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Reference(_) | Self::MissingBlob { .. } | Self::NotALayout { .. } => ErrorKind::Invalid,
+            Self::Status { status, .. } => match status.code() {
+                404 | 410 => ErrorKind::NotFound,
+                401 | 403 | 407 => ErrorKind::Denied,
+                408 | 425 | 429 | 500.. => ErrorKind::TryAgain,
+                _ => ErrorKind::Invalid,
+            },
+            Self::NeedsCredentials { .. } => ErrorKind::Denied,
+            Self::Transport { .. } | Self::Html { .. } | Self::Client { .. } => ErrorKind::Unreachable,
+            Self::Blob(error) => error.kind(),
+            Self::Protocol { .. }
+            | Self::ManifestDigest { .. }
+            | Self::Document { .. }
+            | Self::DanglingTag { .. }
+            | Self::TooLarge { .. } => ErrorKind::Corrupt,
+            Self::NoSuchBlob { .. } | Self::NoSuchCache { .. } => ErrorKind::NotFound,
+            Self::Io { .. } => ErrorKind::Io,
+        }
+    }
+
+    /// The error behind a failed read from a blob's reader: the [`BlobError`] it wraps, or what the disk said.
+    /// `location` is named in the latter case.
+    pub fn from_read(error: io::Error, location: impl AsRef<Path>) -> Self {
+        match BlobError::of(&error) {
+            Some(blob) => Self::Blob(blob.clone()),
+            None => Self::Io { action: "read", path: location.as_ref().to_path_buf(), cause: error },
+        }
+    }
+
+    /// For `map_err` on file operations.
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |cause| Self::Io { action, path, cause }
+    }
+
+    /// For `map_err` on parsed documents.
+    pub(crate) fn document(location: impl Into<String>) -> impl FnOnce(ManifestError) -> Self {
+        let location = location.into();
+        move |cause| Self::Document { location, cause }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_small_enough_to_be_returned() {
+        assert!(size_of::<Error>() <= 128, "{} bytes", size_of::<Error>());
+    }
+
+    #[test]
+    fn each_status_has_its_kind() {
+        for (code, kind) in [
+            (404, ErrorKind::NotFound),
+            (401, ErrorKind::Denied),
+            (403, ErrorKind::Denied),
+            (429, ErrorKind::TryAgain),
+            (500, ErrorKind::TryAgain),
+            (503, ErrorKind::TryAgain),
+            (400, ErrorKind::Invalid),
+            (413, ErrorKind::Invalid),
+            (302, ErrorKind::Invalid),
+        ] {
+            let status = Status(reqwest::StatusCode::from_u16(code).unwrap());
+            let error = Error::Status { method: "GET", url: "u".into(), status, words: "w".into() };
+            assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn a_status_is_written_with_its_phrase() {
+        assert_eq!(Status(reqwest::StatusCode::NOT_FOUND).to_string(), "404 Not Found");
+        assert_eq!(Status(reqwest::StatusCode::from_u16(599).unwrap()).to_string(), "599");
+    }
+}

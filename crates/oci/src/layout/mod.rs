@@ -1,0 +1,236 @@
+//! A repository in a directory: an OCI image layout (image specification 1.1, "Image Layout").
+//!
+//! `oci-layout`, `index.json` and `blobs/sha256/` are as the specification has them, so that skopeo and podman read
+//! the directory as `oci:DIRECTORY:TAG`. Beside them, `.strata/` holds the lock of writers and their scratch files; a
+//! directory without it, or on a read-only disk, is read all the same.
+
+mod blobs;
+mod directory;
+mod index;
+mod session;
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use self::blobs::Blobs;
+use self::directory::State;
+use self::index::{IndexFile, TaggedIndex};
+use self::session::Session;
+use crate::repository::MANIFEST_LIMIT;
+use crate::{
+    BlobSource, Descriptor, Digest, Error, ImageIndex, Location, Manifest, ManifestError, ManifestRef,
+    RawManifest, ReferenceError, Repository, RepositoryUrl, TagName, Uploaded, VerifyingReader, media_type,
+};
+
+/// An OCI image layout on disk, behind the [`Repository`] trait.
+pub struct LayoutRepository {
+    url: RepositoryUrl,
+    directory: PathBuf,
+    blobs: Blobs,
+    index: IndexFile,
+    /// Whether an absent layout is an empty one. It then is made on the first write.
+    may_create: bool,
+    /// Made on the first write, so that reading leaves no trace.
+    session: Mutex<Option<Arc<Session>>>,
+}
+
+impl LayoutRepository {
+    /// The existing layout that `url` names.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchCache`] if there is nothing, [`Error::NotALayout`] if there is something else.
+    pub fn open(url: &RepositoryUrl) -> Result<Self, Error> {
+        let layout = Self::new(url, false)?;
+        directory::require(&layout.directory)?;
+        Ok(layout)
+    }
+
+    /// The layout that `url` names, or an empty one that is made there when something is put into it.
+    ///
+    /// # Errors
+    /// [`Error::NotALayout`] if there is something else.
+    pub fn open_or_create(url: &RepositoryUrl) -> Result<Self, Error> {
+        let layout = Self::new(url, true)?;
+        directory::examine(&layout.directory)?;
+        Ok(layout)
+    }
+
+    fn new(url: &RepositoryUrl, may_create: bool) -> Result<Self, Error> {
+        let Location::Layout { directory } = url.location() else {
+            return Err(ReferenceError::NotAbsolute { path: url.to_string() }.into());
+        };
+        Ok(Self {
+            url: url.clone(),
+            blobs: Blobs::new(directory),
+            index: IndexFile::new(directory),
+            directory: directory.clone(),
+            may_create,
+            session: Mutex::new(None),
+        })
+    }
+
+    /// This handle's scratch directory, in a layout that exists from then on.
+    fn session(&self) -> Result<Arc<Session>, Error> {
+        let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(session) = &*slot {
+            return Ok(Arc::clone(session));
+        }
+        let state = directory::examine(&self.directory)?;
+        if state != State::Layout && !self.may_create {
+            directory::require(&self.directory)?;
+        }
+        let session = Arc::new(Session::begin(&self.directory)?);
+        *slot = Some(Arc::clone(&session));
+        Ok(session)
+    }
+
+    /// The index as it is now.
+    fn read_index(&self) -> Result<Arc<TaggedIndex>, Error> {
+        match self.index.read()? {
+            Some(index) => Ok(index),
+            None if self.may_create => Ok(Arc::default()),
+            // It was there when this handle was opened. What has gone away must not pass for what is empty.
+            None => directory::require(&self.directory).map(|()| Arc::default()),
+        }
+    }
+
+    fn entry(&self, tag: &TagName) -> Result<Option<Descriptor>, Error> {
+        Ok(self.read_index()?.entry(tag).cloned())
+    }
+
+    /// Refuses a manifest whose blobs are not all here, so that no tag ever points at something incomplete.
+    fn check_complete(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<(), Error> {
+        let location = || format!("{} {tag}", self.url);
+        let needed: Vec<(&'static str, Descriptor)> = if media_type::is_index(media_type) {
+            let index = ImageIndex::parse(bytes).map_err(Error::document(location()))?;
+            index.manifests.into_iter().map(|manifest| ("manifest", manifest)).collect()
+        } else if media_type::is_manifest(media_type) {
+            let manifest = Manifest::parse(media_type, bytes).map_err(Error::document(location()))?;
+            // Layers that say where else they are (Windows base layers) are not meant to be distributed.
+            let layers = manifest.layers.into_iter().filter(|layer| layer.extra.get("urls").is_none());
+            std::iter::once(("config", manifest.config)).chain(layers.map(|layer| ("layer", layer))).collect()
+        } else {
+            return Err(Error::document(location())(ManifestError::MediaType(media_type.to_string())));
+        };
+        for (role, blob) in needed {
+            if self.blobs.size(&blob.digest)? != Some(blob.size) {
+                return Err(Error::MissingBlob {
+                    location: self.url.to_string(),
+                    tag: tag.clone(),
+                    role,
+                    digest: blob.digest,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The document with this digest, if it is here.
+    fn document(&self, digest: Digest) -> Result<Option<Vec<u8>>, Error> {
+        let path = self.blobs.path(&digest);
+        let Some(size) = self.blobs.size(&digest)? else { return Ok(None) };
+        if size > MANIFEST_LIMIT {
+            let location = path.display().to_string();
+            return Err(Error::TooLarge { location, size, limit: MANIFEST_LIMIT });
+        }
+        let bytes = std::fs::read(&path).map_err(Error::io("read", &path))?;
+        let actual = Digest::of(&bytes);
+        if actual != digest {
+            let location = path.display().to_string();
+            return Err(Error::ManifestDigest { location, expected: digest, actual });
+        }
+        Ok(Some(bytes))
+    }
+}
+
+impl Repository for LayoutRepository {
+    fn url(&self) -> &RepositoryUrl {
+        &self.url
+    }
+
+    fn resolve(&self, tag: &TagName) -> Result<Option<Descriptor>, Error> {
+        self.entry(tag)
+    }
+
+    fn manifest(&self, reference: &ManifestRef) -> Result<Option<RawManifest>, Error> {
+        let (digest, media_type) = match reference {
+            ManifestRef::Tag(tag) => match self.entry(tag)? {
+                Some(entry) => (entry.digest, entry.media_type),
+                None => return Ok(None),
+            },
+            ManifestRef::Digest(digest) => {
+                let index = self.read_index()?;
+                let entry = index.entry_of(digest);
+                (*digest, entry.map(|entry| entry.media_type.clone()).unwrap_or_default())
+            }
+        };
+        match self.document(digest)? {
+            Some(bytes) => Ok(Some(RawManifest { media_type, digest, bytes })),
+            None if matches!(reference, ManifestRef::Digest(_)) => Ok(None),
+            None => {
+                Err(Error::DanglingTag { location: self.url.to_string(), tag: reference.to_string(), digest })
+            }
+        }
+    }
+
+    fn put_manifest(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
+        let source = BlobSource::bytes(bytes.to_vec());
+        // Before anything is written, so that a refusal leaves nothing behind; and again when it counts.
+        self.check_complete(tag, media_type, bytes)?;
+        let session = self.session()?;
+        let _ = self.blobs.put(&source, &session)?;
+        self.index.set_tag(&session, tag, source.descriptor(media_type), || {
+            self.check_complete(tag, media_type, bytes)?;
+            self.blobs.sync_names()
+        })?;
+        Ok(source.digest)
+    }
+
+    fn tags(&self) -> Result<Vec<String>, Error> {
+        let mut tags: Vec<String> = self.read_index()?.tags().map(str::to_string).collect();
+        tags.sort_unstable();
+        Ok(tags)
+    }
+
+    fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
+        let size = self.blobs.size(digest)?;
+        if size.is_none() && !self.may_create {
+            directory::require(&self.directory)?;
+        }
+        Ok(size)
+    }
+
+    fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, Error> {
+        let path = self.blobs.path(&descriptor.digest);
+        match std::fs::File::open(&path) {
+            Ok(file) => Ok(Box::new(VerifyingReader::new(file, path.display().to_string(), descriptor))),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                if !self.may_create {
+                    directory::require(&self.directory)?;
+                }
+                Err(Error::NoSuchBlob { location: self.url.to_string(), digest: descriptor.digest })
+            }
+            Err(error) => Err(Error::io("read", &path)(error)),
+        }
+    }
+
+    fn put_blob(&self, source: &BlobSource) -> Result<Uploaded, Error> {
+        if self.blobs.size(&source.digest)? == Some(source.size) {
+            return Ok(Uploaded { existed: true });
+        }
+        self.blobs.put(source, &*self.session()?)
+    }
+
+    fn scratch_dir(&self) -> Option<PathBuf> {
+        // A layout that cannot be written says why when something is put into it.
+        self.session().ok().map(|session| session.directory().to_path_buf())
+    }
+}
+
+/// Makes the names in `directory` durable, so that what was renamed into it is there after a power failure.
+fn sync_directory(directory: &Path) -> Result<(), Error> {
+    std::fs::File::open(directory)
+        .and_then(|handle| handle.sync_all())
+        .map_err(Error::io("synchronize", directory))
+}

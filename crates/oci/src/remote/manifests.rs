@@ -1,0 +1,104 @@
+//! Manifests and indexes by tag or digest: bytes as they are, with their digest checked.
+
+use reqwest::header::HeaderName;
+use reqwest::{Method, Response, StatusCode, header};
+use url::Url;
+
+use super::answer;
+use super::client::{Client, Exchange};
+use crate::repository::MANIFEST_LIMIT;
+use crate::{Descriptor, Digest, Error, RawManifest, media_type};
+
+const WANTED: &str = "a manifest";
+
+/// In which a registry states the digest of what it sends or took.
+const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
+
+/// What the manifest at `url` is, by HEAD; by GET if the registry does not do that or does not say enough.
+pub(super) async fn resolve(client: &Client, url: Url) -> Result<Option<Descriptor>, Error> {
+    let exchange = Exchange::new(Method::HEAD, url.clone());
+    let head = client.send(&exchange, |request| request.header(header::ACCEPT, accept())).await?;
+    match head.status() {
+        // That there is no such thing must come from a registry, and a page does not; GET will tell.
+        StatusCode::NOT_FOUND if !answer::Head::of(&head).is_html() => return Ok(None),
+        StatusCode::OK => {
+            answer::refuse_html(&exchange, WANTED, &head, "")?;
+            let digest = stated_digest(&head);
+            let size = answer::header(&head, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+            let media_type = media_type(&head);
+            if let (Some(digest), Some(size)) = (digest, size)
+                && media_type::ALL_MANIFESTS.contains(&media_type.as_str())
+            {
+                return Ok(Some(Descriptor::new(media_type, digest, size)));
+            }
+        }
+        // HEAD is one of the things that proxies and signed URLs do not allow; the answer to GET has words, too.
+        StatusCode::UNAUTHORIZED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED => {}
+        _ => return Err(client.failure(&exchange, head).await),
+    }
+    let raw = get(client, url, None).await?;
+    Ok(raw.map(|raw| Descriptor::new(raw.media_type, raw.digest, raw.bytes.len() as u64)))
+}
+
+/// The manifest at `url`, of which the digest must be `expected` if it is known.
+pub(super) async fn get(
+    client: &Client,
+    url: Url,
+    expected: Option<Digest>,
+) -> Result<Option<RawManifest>, Error> {
+    let exchange = Exchange::new(Method::GET, url);
+    let response = client.send(&exchange, |request| request.header(header::ACCEPT, accept())).await?;
+    let response = client.refuse_html(&exchange, WANTED, response).await?;
+    match response.status() {
+        StatusCode::OK => {}
+        StatusCode::NOT_FOUND => return Ok(None),
+        _ => return Err(client.failure(&exchange, response).await),
+    }
+    let expected = expected.or_else(|| stated_digest(&response));
+    let media_type = media_type(&response);
+    let bytes = client.body(&exchange, response, MANIFEST_LIMIT).await?;
+    let digest = Digest::of(&bytes);
+    check_digest(&exchange, expected, digest)?;
+    Ok(Some(RawManifest { media_type, digest, bytes }))
+}
+
+/// Puts a manifest at `url`.
+pub(super) async fn put(client: &Client, url: Url, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
+    let exchange = Exchange::new(Method::PUT, url);
+    let body = bytes.to_vec();
+    let response =
+        client.send(&exchange, |request| request.header(header::CONTENT_TYPE, media_type).body(body)).await?;
+    let response = client.refuse_html(&exchange, "an acknowledgement", response).await?;
+    if !matches!(response.status(), StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT) {
+        return Err(client.failure(&exchange, response).await);
+    }
+    let digest = Digest::of(bytes);
+    // A registry that rewrote the manifest would have tagged something that nobody knows.
+    check_digest(&exchange, stated_digest(&response), digest)?;
+    Ok(digest)
+}
+
+fn accept() -> String {
+    media_type::ALL_MANIFESTS.join(", ")
+}
+
+fn media_type(response: &Response) -> String {
+    media_type::essence(&answer::header(response, header::CONTENT_TYPE).unwrap_or_default())
+}
+
+/// One that is not sha256 cannot be compared, and is no reason to fail.
+fn stated_digest(response: &Response) -> Option<Digest> {
+    answer::header(response, CONTENT_DIGEST)?.parse().ok()
+}
+
+fn check_digest(exchange: &Exchange, expected: Option<Digest>, actual: Digest) -> Result<(), Error> {
+    match expected {
+        Some(expected) if expected != actual => {
+            Err(Error::ManifestDigest { location: exchange.shown(), expected, actual })
+        }
+        _ => Ok(()),
+    }
+}
