@@ -1,0 +1,178 @@
+//! Where the fields of ELF structures lie, for both classes and byte orders.
+//!
+//! Source: System V ABI, chapters 4 and 5 (gABI), "ELF Header", "Section Header", "Program Header", "Dynamic
+//! Section". Offsets and addresses are `u64` for both classes. Every read and write is bounds-checked and answers
+//! `None` outside the file: the bytes come from strangers.
+
+/// The class (32 or 64 bits) and byte order of one file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Layout {
+    pub(super) wide: bool,
+    pub(super) big_endian: bool,
+}
+
+/// A program header.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Segment {
+    pub(super) kind: u32,
+    pub(super) flags: u32,
+    pub(super) offset: u64,
+    pub(super) address: u64,
+    pub(super) physical_address: u64,
+    pub(super) file_size: u64,
+    pub(super) memory_size: u64,
+    pub(super) alignment: u64,
+}
+
+/// The fields of a section header that matter here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Section {
+    pub(super) kind: u32,
+    pub(super) flags: u64,
+    pub(super) address: u64,
+    pub(super) offset: u64,
+    pub(super) size: u64,
+}
+
+impl Layout {
+    /// The layout that `e_ident` declares, if the bytes start like an ELF file.
+    pub(super) fn of(bytes: &[u8]) -> Option<Layout> {
+        if !bytes.starts_with(b"\x7fELF") || bytes.len() < 16 {
+            return None;
+        }
+        let wide = match bytes[4] {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        let big_endian = match bytes[5] {
+            1 => false,
+            2 => true,
+            _ => return None,
+        };
+        Some(Layout { wide, big_endian })
+    }
+
+    /// The value for 64-bit files or that for 32-bit files.
+    pub(super) fn pick(self, wide: usize, narrow: usize) -> usize {
+        if self.wide { wide } else { narrow }
+    }
+
+    pub(super) fn header_size(self) -> usize {
+        self.pick(64, 52)
+    }
+
+    pub(super) fn segment_size(self) -> usize {
+        self.pick(56, 32)
+    }
+
+    pub(super) fn section_size(self) -> usize {
+        self.pick(64, 40)
+    }
+
+    pub(super) fn dynamic_size(self) -> usize {
+        self.pick(16, 8)
+    }
+
+    pub(super) fn symbol_size(self) -> usize {
+        self.pick(24, 16)
+    }
+
+    pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
+        let field = *bytes.get(at..)?.first_chunk()?;
+        Some(if self.big_endian { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
+    }
+
+    pub(super) fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
+        let field = *bytes.get(at..)?.first_chunk()?;
+        Some(if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) })
+    }
+
+    /// An address, offset or size: 8 bytes in 64-bit files, 4 in 32-bit files.
+    pub(super) fn word(self, bytes: &[u8], at: usize) -> Option<u64> {
+        if !self.wide {
+            return self.u32(bytes, at).map(u64::from);
+        }
+        let field = *bytes.get(at..)?.first_chunk()?;
+        Some(if self.big_endian { u64::from_be_bytes(field) } else { u64::from_le_bytes(field) })
+    }
+
+    pub(super) fn put_u16(self, bytes: &mut [u8], at: usize, value: u16) -> Option<()> {
+        let field = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        put(bytes, at, &field)
+    }
+
+    pub(super) fn put_u32(self, bytes: &mut [u8], at: usize, value: u32) -> Option<()> {
+        let field = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        put(bytes, at, &field)
+    }
+
+    /// `None` also if the value does not fit into a 32-bit file's field.
+    pub(super) fn put_word(self, bytes: &mut [u8], at: usize, value: u64) -> Option<()> {
+        if !self.wide {
+            return self.put_u32(bytes, at, u32::try_from(value).ok()?);
+        }
+        let field = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
+        put(bytes, at, &field)
+    }
+
+    pub(super) fn segment(self, bytes: &[u8], at: usize) -> Option<Segment> {
+        let word = |wide, narrow| self.word(bytes, at + self.pick(wide, narrow));
+        Some(Segment {
+            kind: self.u32(bytes, at)?,
+            flags: self.u32(bytes, at + self.pick(4, 24))?,
+            offset: word(8, 4)?,
+            address: word(16, 8)?,
+            physical_address: word(24, 12)?,
+            file_size: word(32, 16)?,
+            memory_size: word(40, 20)?,
+            alignment: word(48, 28)?,
+        })
+    }
+
+    pub(super) fn put_segment(self, bytes: &mut [u8], at: usize, segment: &Segment) -> Option<()> {
+        self.put_u32(bytes, at, segment.kind)?;
+        self.put_u32(bytes, at + self.pick(4, 24), segment.flags)?;
+        let fields = [
+            (8, 4, segment.offset),
+            (16, 8, segment.address),
+            (24, 12, segment.physical_address),
+            (32, 16, segment.file_size),
+            (40, 20, segment.memory_size),
+            (48, 28, segment.alignment),
+        ];
+        fields
+            .iter()
+            .try_for_each(|&(wide, narrow, value)| self.put_word(bytes, at + self.pick(wide, narrow), value))
+    }
+
+    pub(super) fn section(self, bytes: &[u8], at: usize) -> Option<Section> {
+        let word = |wide, narrow| self.word(bytes, at + self.pick(wide, narrow));
+        Some(Section {
+            kind: self.u32(bytes, at + 4)?,
+            flags: word(8, 8)?,
+            address: word(16, 12)?,
+            offset: word(24, 16)?,
+            size: word(32, 20)?,
+        })
+    }
+
+    /// Writes address, offset and size of the section header at `at`; its other fields stay.
+    pub(super) fn move_section(
+        self,
+        bytes: &mut [u8],
+        at: usize,
+        address: u64,
+        offset: u64,
+        size: u64,
+    ) -> Option<()> {
+        self.put_word(bytes, at + self.pick(16, 12), address)?;
+        self.put_word(bytes, at + self.pick(24, 16), offset)?;
+        self.put_word(bytes, at + self.pick(32, 20), size)
+    }
+}
+
+fn put(bytes: &mut [u8], at: usize, field: &[u8]) -> Option<()> {
+    bytes.get_mut(at..at.checked_add(field.len())?)?.copy_from_slice(field);
+    Some(())
+}

@@ -1,0 +1,31 @@
+//! The first entries of a layer, which tell where its package was built, without reading the rest.
+
+use std::io::Read;
+
+use super::archive::{Archive, Kind};
+use super::error::UnpackError;
+use super::stream::TarStream;
+use crate::gzip::reader::InflateReader;
+
+/// More directories than any path has, and the most that are looked at.
+const MAX_DIRECTORIES: usize = 1024;
+
+/// The names, without a leading `/`, of the directories that a layer starts with, up to its first entry of another
+/// kind: the parents of the prefix, the prefix, and perhaps some directories in it. The reader is left where it is.
+///
+/// # Errors
+/// See [`UnpackError`].
+pub fn leading_directories(layer: impl Read) -> Result<Vec<String>, UnpackError> {
+    let limit = (MAX_DIRECTORIES as u64) << 13;
+    let mut archive = Archive::new(TarStream::new(InflateReader::new(layer, 1), limit));
+    let mut directories = Vec::new();
+    while directories.len() < MAX_DIRECTORIES {
+        match archive.next()? {
+            Some(entry) if matches!(entry.kind, Kind::Directory) => {
+                directories.push(entry.name.to_string());
+            }
+            _ => break,
+        }
+    }
+    Ok(directories)
+}
