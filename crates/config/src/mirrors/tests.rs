@@ -1,0 +1,257 @@
+use proptest::prelude::*;
+use proptest::sample::select;
+
+use super::*;
+
+fn path() -> &'static Path {
+    Path::new("some/mirrors.yaml")
+}
+
+fn parse(text: &str) -> Mirrors {
+    Mirrors::parse(path(), text).unwrap_or_else(|error| panic!("{error}"))
+}
+
+fn names(text: &str) -> Vec<String> {
+    parse(text).iter().map(|mirror| mirror.name.clone()).collect()
+}
+
+fn added(text: &str) -> String {
+    add(path(), text, &NewMirror::new("new", "oci://h/n")).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn all_forms_of_an_entry_are_read() {
+    let mirrors = parse(
+        "mirrors:\n\
+         \x20 plain: oci://h/plain\n\
+         \x20 flags: {url: oci://h/flags, binary: true, source: false, autopush: true, signed: true}\n\
+         \x20 both:\n    fetch: https://h/fetch\n    push: {url: s3://h/push, profile: p}\n    signed: false\n\
+         \x20 default: {url: https://h/default, push: 'https://h/other', binary: False}\n\
+         \x20 dict: {url: https://h/dict, fetch: {access_pair: {id: joe, secret_variable: S}}}\n\
+         \x20 fetch-only: {fetch: oci+http://h/x}\n\
+         \x20 path: $spack/../cache\n",
+    );
+    let row = |name: &str| {
+        let mirror = mirrors.get(name).unwrap();
+        let urls = (mirror.fetch_url().ok(), mirror.push_url().ok());
+        (urls.0, urls.1, mirror.binary, mirror.source, mirror.signed)
+    };
+    assert_eq!(row("plain"), (Some("oci://h/plain"), Some("oci://h/plain"), true, true, false));
+    assert_eq!(row("flags"), (Some("oci://h/flags"), Some("oci://h/flags"), true, false, false));
+    assert_eq!(row("both"), (Some("https://h/fetch"), Some("s3://h/push"), true, true, false));
+    assert_eq!(row("default"), (Some("https://h/default"), Some("https://h/other"), false, true, true));
+    assert_eq!(row("dict"), (Some("https://h/dict"), Some("https://h/dict"), true, true, true));
+    assert_eq!(row("fetch-only"), (Some("oci+http://h/x"), None, true, true, false));
+    assert_eq!(row("path"), (Some("$spack/../cache"), Some("$spack/../cache"), true, true, true));
+    let order: Vec<&str> = mirrors.iter().map(|mirror| &*mirror.name).collect();
+    assert_eq!(order, ["plain", "flags", "both", "default", "dict", "fetch-only", "path"]);
+    let error = mirrors.get("fetch-only").unwrap().push_url().unwrap_err();
+    assert_eq!(error.to_string(), "the mirror fetch-only has no URL to push to");
+    assert!(!mirrors.replaces_lower_scopes());
+}
+
+#[test]
+fn nothing_is_no_mirrors() {
+    for text in ["", "\n", "# comment\n", "---\n", "mirrors:\n", "mirrors: {}\n", "mirrors: ~\n", "{}"] {
+        assert!(parse(text).is_empty(), "{text:?}");
+    }
+    assert!(parse("mirrors::\n").replaces_lower_scopes());
+    assert_eq!(names("mirrors::\n  a: oci://h/a\n"), ["a"]);
+}
+
+#[test]
+fn anchors_aliases_and_merge_keys_are_followed() {
+    let mirrors = parse(
+        "mirrors:\n  a: &a\n    url: https://h/a\n    signed: false\n  b:\n    <<: *a\n    binary: false\n\
+         \x20 c: *a\n  d: {<<: [*a, {source: false}], url: https://h/d}\n",
+    );
+    let b = mirrors.get("b").unwrap();
+    assert_eq!((b.fetch_url().unwrap(), b.signed, b.binary), ("https://h/a", false, false));
+    assert_eq!(mirrors.get("c").unwrap().fetch_url().unwrap(), "https://h/a");
+    let d = mirrors.get("d").unwrap();
+    assert_eq!((d.fetch_url().unwrap(), d.signed, d.source), ("https://h/d", false, false));
+}
+
+#[test]
+fn errors_name_file_line_and_column() {
+    for (text, expected) in [
+        ("mirrors:\n  a: [x\n", "some/mirrors.yaml:3:1: "),
+        ("mirrors:\n\ta: x\n", "some/mirrors.yaml:2:2: tabs"),
+        ("mirrors:\n  a: x\n  a: y\n", "some/mirrors.yaml:3:3: "),
+        ("mirrors:\n  a: x\n b: y\n", "some/mirrors.yaml:3:"),
+        ("mirrors: [a]\n", "some/mirrors.yaml:1:10: the section `mirrors` is not a mapping"),
+        ("mirrors: text\n", "some/mirrors.yaml:1:10: the section `mirrors` is not a mapping"),
+        ("- a\n", "some/mirrors.yaml:1:1: this is not a mapping"),
+        ("mirror:\n  a: x\n", "some/mirrors.yaml:1:1: there is no section `mirror` in this file"),
+        ("mirrors: {}\nmirrors:: {}\n", "some/mirrors.yaml:2:1: there is more than one section"),
+        ("mirrors:\n  1.0: x\n", "some/mirrors.yaml:2:3: a mirror's name must be text: put it in quotes"),
+        ("mirrors:\n  a:\n    binary: true\n", "some/mirrors.yaml:3:5: the mirror a has no URL"),
+        ("mirrors:\n  a: 1\n", "some/mirrors.yaml:2:6: the mirror a has no URL"),
+        ("mirrors:\n  a: {url: x, signed: maybe}\n", ":2:23: `signed` of the mirror a must be true or false"),
+        ("mirrors:\n  a: {url: [x]}\n", ":2:12: `url` of the mirror a must be text"),
+        ("mirrors:\n  a: {push: [x]}\n", ":2:13: `push` of the mirror a must be a URL or a mapping"),
+        ("mirrors: {}\n---\nmirrors: {}\n", "some/mirrors.yaml:3:1: there is more than one YAML document"),
+    ] {
+        let error = Mirrors::parse(path(), text).unwrap_err().to_string();
+        assert!(error.contains(expected), "{text:?}: {error}");
+    }
+}
+
+#[test]
+fn a_new_mirror_is_written_as_spack_writes_it() {
+    // Each as Spack 1.2.0.dev0 wrote it for `spack mirror add`.
+    let mut text = added("");
+    assert_eq!(text, "mirrors:\n  new: oci://h/n\n");
+    let unsigned = NewMirror { signed: Some(false), ..NewMirror::new("c", "oci://h/c") };
+    text = add(path(), &text, &unsigned).unwrap();
+    assert_eq!(text, "mirrors:\n  c:\n    url: oci://h/c\n    signed: false\n  new: oci://h/n\n");
+    let all = NewMirror {
+        binary: Some(true),
+        source: Some(false),
+        autopush: Some(true),
+        signed: Some(true),
+        ..NewMirror::new("2.0", "oci://n/n #x")
+    };
+    text = add(path(), &text, &all).unwrap();
+    assert_eq!(
+        text,
+        "mirrors:\n  '2.0':\n    url: 'oci://n/n #x'\n    binary: true\n    source: false\n    autopush: true\n    \
+         signed: true\n  c:\n    url: oci://h/c\n    signed: false\n  new: oci://h/n\n"
+    );
+    text = add(path(), &text, &NewMirror::new("a: b", "oci://h/x")).unwrap();
+    assert!(text.starts_with("mirrors:\n  'a: b': oci://h/x\n  '2.0':\n"), "{text}");
+}
+
+#[test]
+fn adding_keeps_everything_else() {
+    for (before, after) in [
+        ("# only\n# comments\n", "# only\n# comments\nmirrors:\n  new: oci://h/n\n"),
+        ("# no line end", "# no line end\nmirrors:\n  new: oci://h/n\n"),
+        ("---\n", "---\nmirrors:\n  new: oci://h/n\n"),
+        ("mirrors:\n", "mirrors:\n  new: oci://h/n\n"),
+        ("mirrors:", "mirrors:\n  new: oci://h/n\n"),
+        ("mirrors: # c\n", "mirrors: # c\n  new: oci://h/n\n"),
+        ("mirrors: {} # c\n", "mirrors: {new: oci://h/n} # c\n"),
+        ("mirrors: {a: oci://x/y}\n", "mirrors: {new: oci://h/n, a: oci://x/y}\n"),
+        ("{mirrors: {a: 'x'}}", "{mirrors: {new: oci://h/n, a: 'x'}}"),
+        ("mirrors::\n  a: \"x\"\n", "mirrors::\n  new: oci://h/n\n  a: \"x\"\n"),
+        ("mirrors:\n  a: oci://x/y", "mirrors:\n  new: oci://h/n\n  a: oci://x/y"),
+        ("mirrors:\n    a: x\n    b: 'y'\n", "mirrors:\n    new: oci://h/n\n    a: x\n    b: 'y'\n"),
+        (
+            "mirrors:\r\n  a: x # c\r\n  # d\r\n  b: y\r\n",
+            "mirrors:\r\n  new: oci://h/n\r\n  a: x # c\r\n  # d\r\n  b: y\r\n",
+        ),
+        ("mirrors:\n  a: &u x\n  b: *u\n", "mirrors:\n  new: oci://h/n\n  a: &u x\n  b: *u\n"),
+        ("mirrors: &m\n  a: x\n", "mirrors: &m\n  new: oci://h/n\n  a: x\n"),
+        ("mirrors:\n  ? a\n  : x\n", "mirrors:\n  ? new\n  : oci://h/n\n  ? a\n  : x\n"),
+        ("\"mirrors\":\n  \"a\": x\n", "\"mirrors\":\n  new: oci://h/n\n  \"a\": x\n"),
+        // What is said directly above an entry is about that entry, and above a blank line about the section.
+        (
+            "# head\nmirrors: # top\n  # section\n\n  # about a\n  # more\n  a: x # end\n# tail\n",
+            "# head\nmirrors: # top\n  # section\n\n  new: oci://h/n\n  # about a\n  # more\n  a: x # end\n# tail\n",
+        ),
+        ("mirrors:\n# about a\n  a: x\n", "mirrors:\n  new: oci://h/n\n# about a\n  a: x\n"),
+        (
+            "mirrors:\n  a:\n    url: x\n    unknown: {k: [1, 2]}\n",
+            "mirrors:\n  new: oci://h/n\n  a:\n    url: x\n    unknown: {k: [1, 2]}\n",
+        ),
+        ("---\nmirrors:\n  a: x\n...\n", "---\nmirrors:\n  new: oci://h/n\n  a: x\n...\n"),
+        ("%YAML 1.2\n---\nmirrors:\n  a: x\n", "%YAML 1.2\n---\nmirrors:\n  new: oci://h/n\n  a: x\n"),
+        ("mirrors:\n  é: x\n", "mirrors:\n  new: oci://h/n\n  é: x\n"),
+    ] {
+        assert_eq!(added(before), after, "{before:?}");
+        let mut expected = names(before);
+        expected.insert(0, "new".to_owned());
+        assert_eq!(names(after), expected, "{before:?}");
+    }
+}
+
+#[test]
+fn removing_keeps_everything_else() {
+    for (before, after) in [
+        ("mirrors:\n  a: x\n  b: y\n", "mirrors:\n  b: y\n"),
+        ("mirrors:\n  b: y\n  a: x", "mirrors:\n  b: y"),
+        ("mirrors:\n  a: x\n", "mirrors: {}\n"),
+        ("mirrors::\n  a: x\n", "mirrors:: {}\n"),
+        ("mirrors: {a: x, b: 'y'}", "mirrors: {b: 'y'}"),
+        ("mirrors: {b: y, a: x} # c\n", "mirrors: {b: y} # c\n"),
+        ("mirrors:\r\n  a: x # c\r\n  b: y\r\n", "mirrors:\r\n  b: y\r\n"),
+        // Comments on lines of their own are kept: they may be about more than the entry.
+        ("# h\nmirrors: # t\n  # about a\n  a: x # e\n  b: y\n", "# h\nmirrors: # t\n  # about a\n  b: y\n"),
+        (
+            "mirrors:\n  b: {url: y, unknown: 1} # b\n  a:\n    url: x\n    push: z\n  c: x\n# end\n",
+            "mirrors:\n  b: {url: y, unknown: 1} # b\n  c: x\n# end\n",
+        ),
+        // An alias elsewhere keeps its value.
+        ("mirrors:\n  a: &u x\n  b: *u\n", "mirrors:\n  b: &u x\n"),
+    ] {
+        let removed = remove(path(), before, "a").unwrap_or_else(|error| panic!("{error}"));
+        assert_eq!(removed, after, "{before:?}");
+        assert!(parse(after).get("a").is_none());
+    }
+}
+
+#[test]
+fn what_cannot_be_done_is_said() {
+    let text = "mirrors:\n  a: x\n  b: y\n";
+    let error = add(path(), text, &NewMirror::new("a", "z")).unwrap_err();
+    assert!(matches!(error, ConfigError::MirrorExists { .. }));
+    assert_eq!(error.to_string(), "a mirror named a already exists in some/mirrors.yaml");
+    let error = remove(path(), text, "c").unwrap_err();
+    assert!(matches!(error, ConfigError::NoSuchMirror { .. }));
+    assert_eq!(error.to_string(), "no mirror named c in some/mirrors.yaml; there are: a, b");
+    let error = remove(path(), "", "c").unwrap_err();
+    assert_eq!(error.to_string(), "no mirror named c in some/mirrors.yaml; there are none");
+    for (name, url) in [("", "x"), ("x", ""), ("a\nb", "x"), ("x", "a\u{1b}b")] {
+        let error = add(path(), text, &NewMirror::new(name, url)).unwrap_err();
+        assert!(matches!(error, ConfigError::Unusable { .. }), "{error}");
+    }
+    let broken = "mirrors:\n  a: [\n";
+    assert!(matches!(add(path(), broken, &NewMirror::new("b", "x")), Err(ConfigError::Syntax { .. })));
+    // The entry comes from a merge: it cannot be removed without touching what it comes from.
+    let merged = "mirrors:\n  <<: &m {a: x}\n  b: y\n";
+    assert!(matches!(remove(path(), merged, "a"), Err(ConfigError::CannotEdit { .. })));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn any_name_and_url_come_back(
+        name in "[^\\p{Cc}]{1,12}",
+        url in "[^\\p{Cc}]{1,30}",
+        flag in any::<Option<bool>>(),
+    ) {
+        for text in ["", "mirrors:\n  old: x\n", "mirrors: {old: x}\n"] {
+            let new = NewMirror { signed: flag, ..NewMirror::new(&*name, &*url) };
+            match add(path(), text, &new) {
+                Ok(edited) => {
+                    let mirrors = parse(&edited);
+                    let first = mirrors.iter().next().unwrap();
+                    prop_assert_eq!((&*first.name, first.fetch_url().unwrap()), (&*name, &*url));
+                    prop_assert_eq!(names(&remove(path(), &edited, &name).unwrap()), names(text));
+                }
+                Err(ConfigError::MirrorExists { .. }) => prop_assert_eq!(&name, "old"),
+                Err(error) => prop_assert!(matches!(error, ConfigError::CannotEdit { .. }), "{error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn random_yaml_is_read_or_refused_and_edits_change_one_entry(parts in prop::collection::vec(select(vec![
+        "mirrors:", "mirrors::", "\n", "\r\n", "  ", " ", "a: x", "b:", "url: oci://h/x", "# c", "{", "}", "[", "]",
+        "&u", "*u", "<<: ", "- ", "? ", ": ", "'", "\"", "|", ">-", "---", "...", "é", "\t", "signed: false", ",", "!!str",
+    ]), 0..14)) {
+        for text in [parts.concat(), format!("mirrors:\n  a: x\n  {}", parts.concat())] {
+            let before = Mirrors::parse(path(), &text);
+            let Ok(edited) = add(path(), &text, &NewMirror::new("new", "oci://h/n")) else { continue };
+            let before = before.expect("an edit needs a valid text");
+            let after = parse(&edited);
+            prop_assert_eq!(after.get("new").unwrap().fetch_url().unwrap(), "oci://h/n");
+            prop_assert!(after.iter().filter(|mirror| mirror.name != "new").eq(before.iter()));
+            if let Ok(back) = remove(path(), &edited, "new") {
+                prop_assert!(parse(&back).iter().eq(before.iter()));
+            }
+        }
+    }
+}

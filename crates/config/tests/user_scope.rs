@@ -1,0 +1,123 @@
+//! The user scope on disk: what an edit leaves behind, and several at once.
+
+// Clippy knows test functions by their attribute, not their helpers.
+#![allow(clippy::unwrap_used)]
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use strata_config::{ConfigError, NewMirror, UserScope};
+
+fn scope(dir: &Path) -> UserScope {
+    UserScope::new(dir.join("spack/config"))
+}
+
+fn files(dir: &Path) -> Vec<String> {
+    let mut names: Vec<String> =
+        fs::read_dir(dir).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_scope_that_does_not_exist_is_empty_until_something_is_added() {
+    let dir = tempfile::tempdir().unwrap();
+    let scope = scope(dir.path());
+    assert!(scope.mirrors().unwrap().is_empty());
+    assert!(matches!(scope.remove_mirror("a"), Err(ConfigError::NoSuchMirror { .. })));
+    assert!(!scope.dir().exists(), "reading makes nothing");
+
+    scope.add_mirror(&NewMirror::new("a", "oci://h/a")).unwrap();
+    scope.add_mirror(&NewMirror::new("b", "oci://h/b")).unwrap();
+    let text = fs::read_to_string(scope.mirrors_path()).unwrap();
+    assert_eq!(text, "mirrors:\n  b: oci://h/b\n  a: oci://h/a\n");
+    assert_eq!(files(scope.dir()), ["mirrors.yaml"], "nothing is left beside it");
+    let removed = scope.remove_mirror("a").unwrap();
+    assert_eq!((&*removed.name, removed.fetch_url().unwrap()), ("a", "oci://h/a"));
+    assert_eq!(scope.mirrors().unwrap().len(), 1);
+    let error = scope.add_mirror(&NewMirror::new("b", "x")).unwrap_err();
+    assert!(matches!(error, ConfigError::MirrorExists { .. }), "{error}");
+}
+
+#[test]
+fn mode_and_symbolic_link_are_kept() {
+    let dir = tempfile::tempdir().unwrap();
+    let scope = scope(dir.path());
+    fs::create_dir_all(scope.dir()).unwrap();
+    fs::create_dir(dir.path().join("dotfiles")).unwrap();
+    let real = dir.path().join("dotfiles/mirrors.yaml");
+    fs::write(&real, "# mine\nmirrors: {}\n").unwrap();
+    fs::set_permissions(&real, fs::Permissions::from_mode(0o640)).unwrap();
+    std::os::unix::fs::symlink("../../dotfiles/mirrors.yaml", scope.mirrors_path()).unwrap();
+    scope.add_mirror(&NewMirror::new("a", "oci://h/a")).unwrap();
+    assert!(scope.mirrors_path().is_symlink());
+    assert_eq!(fs::read_to_string(&real).unwrap(), "# mine\nmirrors: {a: oci://h/a}\n");
+    assert_eq!(real.metadata().unwrap().permissions().mode() & 0o7777, 0o640);
+    assert_eq!(files(&dir.path().join("dotfiles")), ["mirrors.yaml"]);
+    assert_eq!(files(scope.dir()), ["mirrors.yaml"]);
+}
+
+#[test]
+fn a_file_that_cannot_be_understood_stays_as_it_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let scope = scope(dir.path());
+    fs::create_dir_all(scope.dir()).unwrap();
+    for text in [&b"mirrors:\n  a: [\n"[..], b"mirrors: text\n", b"mirrors:\n  a: \xff\n"] {
+        fs::write(scope.mirrors_path(), text).unwrap();
+        let error = scope.add_mirror(&NewMirror::new("b", "oci://h/b")).unwrap_err();
+        assert!(error.to_string().contains("mirrors.yaml"), "{error}");
+        assert!(scope.remove_mirror("a").is_err());
+        assert_eq!(fs::read(scope.mirrors_path()).unwrap(), text);
+        assert_eq!(files(scope.dir()), ["mirrors.yaml"]);
+    }
+    fs::remove_file(scope.mirrors_path()).unwrap();
+    fs::create_dir(scope.mirrors_path()).unwrap();
+    assert!(matches!(scope.mirrors(), Err(ConfigError::Read { .. })));
+    std::os::unix::fs::symlink("nowhere/mirrors.yaml", dir.path().join("mirrors.yaml")).unwrap();
+    let dangling = UserScope::new(dir.path());
+    let error = dangling.add_mirror(&NewMirror::new("b", "oci://h/b")).unwrap_err();
+    assert!(matches!(error, ConfigError::Write { .. }), "{error}");
+    let below_a_file = UserScope::new(dir.path().join("file/scope"));
+    fs::write(dir.path().join("file"), "").unwrap();
+    let error = below_a_file.add_mirror(&NewMirror::new("b", "oci://h/b")).unwrap_err();
+    assert!(matches!(error, ConfigError::Write { .. }), "{error}");
+}
+
+const DIRECTORY: &str = "STRATA_TEST_SCOPE";
+
+#[test]
+fn several_processes_at_once_lose_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|child| {
+            Command::new(std::env::current_exe().unwrap())
+                .args(["--exact", "--ignored", "adds_in_a_child"])
+                .env(DIRECTORY, dir.path())
+                .env("STRATA_TEST_CHILD", child.to_string())
+                .stdout(Stdio::null())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    let mirrors = scope(dir.path()).mirrors().unwrap();
+    assert_eq!(mirrors.len(), 40);
+    for (child, number) in (0..4).flat_map(|child| (0..10).map(move |number| (child, number))) {
+        assert!(mirrors.get(&format!("m{child}-{number}")).is_some());
+    }
+}
+
+#[test]
+#[ignore = "run by several_processes_at_once_lose_nothing"]
+fn adds_in_a_child() {
+    let dir = std::env::var_os(DIRECTORY).expect("set by the other test");
+    let child = std::env::var("STRATA_TEST_CHILD").unwrap();
+    for number in 0..10 {
+        let new = NewMirror::new(format!("m{child}-{number}"), "oci://h/x");
+        scope(Path::new(&dir)).add_mirror(&new).unwrap();
+    }
+}
