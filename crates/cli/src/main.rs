@@ -1,2 +1,67 @@
-//! The strata command.
-fn main() {}
+//! The `strata` command: arguments → settings → one operation → what is printed and how the process ends.
+
+mod args;
+mod commands;
+mod diagnosis;
+mod output;
+mod progress;
+mod settings;
+
+use args::{Buildcache, Cli, Command, Mirror};
+use clap::Parser;
+use diagnosis::Diagnosis;
+use output::Outcome;
+use progress::Console;
+use settings::Settings;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // A reader that goes away (`strata find | head`) ends a write with an error, not the process with a signal.
+    let cli = Cli::parse();
+    let settings = Settings::read(&cli.global);
+    let console = Console::new(&cli.global);
+    let (name, result) = run(&cli, &settings, &console);
+    console.finish();
+    let (printed, code) = match &result {
+        Ok(outcome) => {
+            for failure in &outcome.failures {
+                console.diagnosis(failure);
+            }
+            (output::print(cli.global.json, name, Ok(outcome)), outcome.exit_code)
+        }
+        Err(diagnosis) => {
+            console.diagnosis(diagnosis);
+            (output::print(cli.global.json, name, Err(diagnosis)), diagnosis.exit_code())
+        }
+    };
+    match printed {
+        Ok(()) => ExitCode::from(code),
+        Err(error) => {
+            console.diagnosis(&Diagnosis::stdout(&error));
+            ExitCode::from(diagnosis::DISK)
+        }
+    }
+}
+
+/// Runs the command; with its name, as the JSON envelope states it.
+fn run(cli: &Cli, settings: &Settings, console: &Console) -> (&'static str, Result<Outcome, Diagnosis>) {
+    use commands::{buildcache, find, install, mirror, uninstall};
+    match &cli.command {
+        Command::Buildcache(Buildcache::Push(args)) => {
+            ("buildcache push", buildcache::push(args, settings, console))
+        }
+        Command::Buildcache(Buildcache::UpdateIndex(args)) => {
+            ("buildcache update-index", buildcache::update_index(args, settings, console))
+        }
+        Command::Buildcache(Buildcache::List(args)) => {
+            ("buildcache list", buildcache::list(args, settings, console))
+        }
+        Command::Install(args) => ("install", install::install(args, &cli.global, settings, console)),
+        Command::Find(args) => ("find", find::find(args, settings, console)),
+        Command::Location(args) => ("location", find::location(args, settings)),
+        Command::Uninstall(args) => ("uninstall", uninstall::uninstall(args, settings, console)),
+        Command::Mirror(Mirror::Add { name, url }) => ("mirror add", mirror::add(name, url, settings)),
+        Command::Mirror(Mirror::Remove { name }) => ("mirror remove", mirror::remove(name, settings)),
+        Command::Mirror(Mirror::List) => ("mirror list", mirror::list(settings)),
+    }
+}

@@ -1,1 +1,20 @@
-//! strata's operations: plan, then execute.
+//! strata's operations, each *plan, then execute*.
+//!
+//! An operation takes explicit inputs, reports through a [`Reporter`], and returns a plan or a summary that can be
+//! serialised; it never prints and never reads the environment. Failures of single packages are part of the
+//! summary; an [`Error`] means that the operation as a whole could not be done.
+
+pub mod error;
+pub mod find;
+pub mod index;
+pub mod install;
+pub mod mirror;
+mod package_tag;
+mod parallel;
+pub mod push;
+pub mod report;
+mod select;
+pub mod uninstall;
+
+pub use error::Error;
+pub use report::{Action, Event, Reporter, Silent};

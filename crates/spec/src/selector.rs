@@ -43,10 +43,9 @@ impl FromStr for Selector {
             Some((rest, hash)) => (rest, Some(hash)),
             None => (text, None),
         };
-        if let Some(hash) = hash_prefix {
-            if hash.is_empty() || hash.len() > crate::dag_hash::LENGTH || !is_base32(hash) {
-                return Err(invalid("what follows `/` must be the start of a DAG hash (a-z, 2-7)"));
-            }
+        let is_hash = |h: &str| !h.is_empty() && h.len() <= crate::dag_hash::LENGTH && is_base32(h);
+        if hash_prefix.is_some_and(|hash| !is_hash(hash)) {
+            return Err(invalid("what follows `/` must be the start of a DAG hash (a-z, 2-7)"));
         }
         let (name, version) = match rest.split_once('@') {
             Some((name, version)) => (name, Some(version)),
@@ -94,14 +93,18 @@ impl Selector {
             }
     }
 
-    /// The whole DAG hash, when one was given: such a spec needs no index.
-    pub fn exact_hash(&self) -> Option<crate::DagHash> {
-        self.hash_prefix.as_ref().and_then(|hash| crate::DagHash::parse(hash).ok())
+    /// Whether (the start of) a DAG hash was given: such a spec can be found without an index.
+    pub fn has_hash(&self) -> bool {
+        self.hash_prefix.is_some()
     }
 
-    /// The package name asked for, if any.
-    pub fn name(&self) -> Option<&str> {
-        self.name.as_deref()
+    /// Whether a package known by `hash` and by a text that starts with its name, as `NAME-VERSION-HASH` does, can be
+    /// one that is asked for.
+    pub fn may_match(&self, starts_with_name: &str, hash: &crate::DagHash) -> bool {
+        self.hash_prefix.as_ref().is_none_or(|prefix| hash.as_str().starts_with(prefix.as_str()))
+            && self.name.as_ref().is_none_or(|name| {
+                starts_with_name.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with('-'))
+            })
     }
 }
 

@@ -1,0 +1,109 @@
+//! `strata buildcache push|update-index|list`.
+
+use super::{mirrors, selectors, store};
+use crate::args::{List, Only, Push, UpdateIndex};
+use crate::commands::find;
+use crate::diagnosis::Diagnosis;
+use crate::output::Outcome;
+use crate::progress::Console;
+use crate::settings::Settings;
+use serde_json::json;
+use std::fmt::Write;
+use strata_ops::mirror::Direction;
+use strata_ops::push::{self, PushPlan, PushRequest, PushSummary};
+use strata_ops::{Event, Reporter, index};
+
+/// Pushes installed packages.
+pub(crate) fn push(args: &Push, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
+    let request = PushRequest {
+        selectors: selectors(&args.specs)?,
+        only: match args.only {
+            None => push::Only::Everything,
+            Some(Only::Package) => push::Only::Package,
+            Some(Only::Dependencies) => push::Only::Dependencies,
+        },
+        force: args.force,
+        jobs: args.jobs.unwrap_or(settings.cores),
+        timestamp: settings.source_date_epoch,
+    };
+    let store = store(settings)?;
+    let database = store.read().map_err(strata_ops::Error::from)?;
+    let repository = strata_ops::mirror::open(&args.mirror, Direction::Push, &settings.mirrors_file())?;
+    let plan = push::plan(&database, &*repository, &request, console)?;
+    for unavailable in &plan.unavailable {
+        console.event(Event::Warning(&format!("skipping {}: {}", unavailable.package, unavailable.reason)));
+    }
+    if args.dry_run {
+        return Ok(Outcome::new(planned(&plan), &plan)?);
+    }
+    let summary = push::execute(&database, store.root(), &*repository, &request, plan, console)?;
+    let index = if args.update_index { Some(index::update(&*repository, console)?) } else { None };
+    let mut outcome =
+        Outcome::new(pushed(&summary, repository.url()), &json!({"push": summary, "index": index}))?;
+    if let Some(index) = index {
+        writeln!(outcome.text, "the index has {} packages", index.packages).ok();
+    }
+    let failures = summary.failed.into_iter().map(|f| Diagnosis::of_package(f.package, &f.error));
+    outcome.fail(failures.collect(), summary.pushed.is_empty());
+    Ok(outcome)
+}
+
+fn planned(plan: &PushPlan) -> String {
+    let mut text = String::new();
+    for package in &plan.to_push {
+        writeln!(text, "would push {}@{}/{}", package.name, package.version, package.hash.short()).ok();
+    }
+    for package in &plan.present {
+        writeln!(text, "is there   {package}").ok();
+    }
+    for package in &plan.unavailable {
+        writeln!(text, "would skip {}: {}", package.package, package.reason).ok();
+    }
+    text
+}
+
+fn pushed(summary: &PushSummary, url: &impl std::fmt::Display) -> String {
+    let mut text = format!("pushed {} packages to {url}", summary.pushed.len());
+    let others = [
+        (summary.present.len(), "were there already"),
+        (summary.unavailable.len(), "are not installed"),
+        (summary.failed.len(), "failed"),
+    ];
+    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
+        write!(text, "; {count} {what}").ok();
+    }
+    text + "\n"
+}
+
+/// Brings the index of a cache up to date.
+pub(crate) fn update_index(
+    args: &UpdateIndex,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Outcome, Diagnosis> {
+    let repository = strata_ops::mirror::open(&args.mirror, Direction::Update, &settings.mirrors_file())?;
+    let summary = index::update(&*repository, console)?;
+    let verb = if summary.written { "wrote" } else { "kept" };
+    let text = format!(
+        "{verb} the index of {}: {} packages, {} added, {} dropped\n",
+        repository.url(),
+        summary.packages,
+        summary.added,
+        summary.dropped
+    );
+    Ok(Outcome::new(text, &summary)?)
+}
+
+/// Lists the packages of caches.
+pub(crate) fn list(args: &List, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
+    let selectors = selectors(&args.specs)?;
+    let mut found = Vec::new();
+    for mirror in mirrors(&args.mirror, settings)? {
+        let index = index::read_or_collect(&*mirror.repository, console)?;
+        found.extend(strata_ops::find::in_cache(&index, &selectors, &mirror.name)?);
+    }
+    found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
+    found.dedup_by(|a, b| a.hash == b.hash);
+    console.event(Event::Phase(&format!("{} cached packages", found.len())));
+    Ok(Outcome::new(find::lines(&found, args.long, false), &json!({"specs": found}))?)
+}

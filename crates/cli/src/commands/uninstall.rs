@@ -1,0 +1,20 @@
+//! `strata uninstall`.
+
+use super::{selectors, store};
+use crate::args::Uninstall;
+use crate::diagnosis::Diagnosis;
+use crate::output::Outcome;
+use crate::progress::Console;
+use crate::settings::Settings;
+use serde_json::json;
+
+/// Removes packages that nothing else needs.
+pub(crate) fn uninstall(
+    args: &Uninstall,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Outcome, Diagnosis> {
+    let removed = strata_ops::uninstall::uninstall(&store(settings)?, &selectors(&args.specs)?, console)?;
+    let text = format!("removed {} packages\n", removed.len());
+    Ok(Outcome::new(text, &json!({"removed": removed}))?)
+}

@@ -1,0 +1,277 @@
+//! What kind of failure it was, how the process ends, and what to do about it: decided here and nowhere else.
+
+use serde_json::{Value, json};
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use strata_oci::ErrorKind;
+use strata_ops::Error;
+
+/// Some of it failed.
+pub(crate) const SOME_FAILED: u8 = 1;
+/// The command line cannot be understood, or does not say enough.
+const USAGE: u8 = 2;
+/// No such package or binary.
+const NOT_FOUND: u8 = 3;
+/// Data is corrupt.
+const CORRUPT: u8 = 65;
+/// A cache cannot be reached.
+const UNREACHABLE: u8 = 69;
+/// The disk refused something.
+pub(crate) const DISK: u8 = 74;
+/// It may work later.
+const TRY_AGAIN: u8 = 75;
+/// Not allowed.
+const NOT_ALLOWED: u8 = 77;
+
+/// A kind of failure: its name in JSON, and the exit code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Kind(&'static str, u8);
+
+const KIND_FAILED: Kind = Kind("failed", SOME_FAILED);
+const KIND_USAGE: Kind = Kind("usage", USAGE);
+const KIND_NOT_FOUND: Kind = Kind("not-found", NOT_FOUND);
+const KIND_CORRUPT: Kind = Kind("corrupt", CORRUPT);
+const KIND_UNREACHABLE: Kind = Kind("unreachable", UNREACHABLE);
+const KIND_DISK: Kind = Kind("disk", DISK);
+const KIND_TRY_AGAIN: Kind = Kind("try-again", TRY_AGAIN);
+const KIND_NOT_ALLOWED: Kind = Kind("not-allowed", NOT_ALLOWED);
+
+/// A failure as people and programs are told of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Diagnosis {
+    kind: Kind,
+    message: String,
+    causes: Vec<String>,
+    hint: Option<String>,
+    package: Option<String>,
+}
+
+impl Diagnosis {
+    /// How the process ends if this is all there is to say.
+    pub(crate) fn exit_code(&self) -> u8 {
+        self.kind.1
+    }
+
+    /// The failure of one package of several.
+    pub(crate) fn of_package(package: String, error: &Error) -> Self {
+        Self { package: Some(package), ..Self::of(error) }
+    }
+
+    /// Standard output could not be written.
+    pub(crate) fn stdout(error: &io::Error) -> Self {
+        Self::new(KIND_DISK, error, None)
+    }
+
+    /// As it appears in the JSON envelope.
+    pub(crate) fn to_json(&self) -> Value {
+        json!({
+            "kind": self.kind.0,
+            "message": std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": "),
+            "hint": self.hint,
+            "retryable": matches!(self.kind, KIND_TRY_AGAIN | KIND_UNREACHABLE),
+            "package": self.package,
+        })
+    }
+
+    fn new(kind: Kind, error: &(dyn StdError + 'static), hint: Option<String>) -> Self {
+        let mut causes: Vec<String> = Vec::new();
+        let mut cause = error.source();
+        while let Some(error) = cause {
+            let text = error.to_string();
+            if causes.last() != Some(&text) {
+                causes.push(text);
+            }
+            cause = error.source();
+        }
+        let message = error.to_string();
+        causes.retain(|cause| !message.contains(cause.as_str()));
+        Self { kind, message, causes, hint, package: None }
+    }
+
+    fn of(error: &Error) -> Self {
+        Self::new(kind(error), error, hint(error))
+    }
+}
+
+impl fmt::Display for Diagnosis {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.package {
+            Some(package) => write!(f, "error: {package}: {}", self.message)?,
+            None => write!(f, "error: {}", self.message)?,
+        }
+        for cause in &self.causes {
+            write!(f, "\ncaused by: {cause}")?;
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\nhint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<Error> for Diagnosis {
+    fn from(error: Error) -> Self {
+        Self::of(&error)
+    }
+}
+
+impl From<strata_config::ConfigError> for Diagnosis {
+    fn from(error: strata_config::ConfigError) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<strata_spec::selector::InvalidSelector> for Diagnosis {
+    fn from(error: strata_spec::selector::InvalidSelector) -> Self {
+        Self::new(
+            KIND_USAGE,
+            &error,
+            Some("quote specs, and name packages as `strata find -l` lists them".to_owned()),
+        )
+    }
+}
+
+impl From<serde_json::Error> for Diagnosis {
+    fn from(error: serde_json::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+/// What kind of failure an error is.
+fn kind(error: &Error) -> Kind {
+    use strata_layer::relocate::RelocateError;
+    use strata_layer::unpack::UnpackError;
+    match error {
+        Error::NoSuchSpec { .. } | Error::MissingDependency { .. } => KIND_NOT_FOUND,
+        Error::Ambiguous { .. }
+        | Error::NoMirrors { .. }
+        | Error::DoesNotFit { .. }
+        | Error::SbangTooLong(_)
+        | Error::Reference(_)
+        | Error::Root(_) => KIND_USAGE,
+        Error::Unasked { .. } => KIND_UNREACHABLE,
+        Error::NotAPackage { .. }
+        | Error::InvalidSpec { .. }
+        | Error::WrongPackage { .. }
+        | Error::InvalidIndex { .. }
+        | Error::UnknownLayout { .. }
+        | Error::DiffId { .. }
+        | Error::NoSpecFile { .. }
+        | Error::Prefixes { .. }
+        | Error::MissingNode(_)
+        | Error::Document(_)
+        | Error::Tag(_)
+        | Error::Json(_) => KIND_CORRUPT,
+        Error::DependencyFailed { .. }
+        | Error::Spliced { .. }
+        | Error::HasDependents { .. }
+        | Error::ForeignPrefix { .. }
+        | Error::Registration(_) => KIND_FAILED,
+        Error::Repository(error) => repository_kind(error, error.kind()),
+        Error::Unpack { source: UnpackError::Read { source }, .. } => match strata_oci::BlobError::of(source)
+        {
+            Some(blob) => repository_kind(blob, blob.kind()),
+            None => system_kind(source).unwrap_or(KIND_CORRUPT),
+        },
+        Error::Unpack { source: source @ UnpackError::Io { .. }, .. } => {
+            system_kind(source).unwrap_or(KIND_DISK)
+        }
+        Error::Unpack { .. } => KIND_CORRUPT,
+        Error::Relocate { source: source @ RelocateError::Io { .. }, .. } => {
+            system_kind(source).unwrap_or(KIND_DISK)
+        }
+        Error::Relocate {
+            source: RelocateError::Binary { .. } | RelocateError::SbangTooLong { .. }, ..
+        } => KIND_USAGE,
+        Error::Relocate { source: RelocateError::MachO { .. }, .. } => KIND_FAILED,
+        Error::Relocate { .. } => KIND_CORRUPT,
+        Error::Store(strata_store::StoreError::Root(_)) => KIND_USAGE,
+        Error::Store(strata_store::StoreError::Index(index)) => system_kind(index).unwrap_or(KIND_CORRUPT),
+        Error::Store(strata_store::StoreError::Lock(strata_store::LockError::Timeout { .. })) => {
+            KIND_TRY_AGAIN
+        }
+        Error::Store(strata_store::StoreError::Lock(strata_store::LockError::ReadOnly { .. })) => {
+            KIND_NOT_ALLOWED
+        }
+        Error::Config(_) => system_kind(error).unwrap_or(KIND_USAGE),
+        Error::Pack(_)
+        | Error::Store(_)
+        | Error::Sbang(_)
+        | Error::Stage(_)
+        | Error::InstallManifest(_)
+        | Error::Removal(_)
+        | Error::Threads(_)
+        | Error::Io { .. } => system_kind(error).unwrap_or(KIND_FAILED),
+    }
+}
+
+fn repository_kind(error: &(dyn StdError + 'static), kind: ErrorKind) -> Kind {
+    match kind {
+        ErrorKind::NotFound => KIND_NOT_FOUND,
+        ErrorKind::Denied => KIND_NOT_ALLOWED,
+        ErrorKind::Unreachable => KIND_UNREACHABLE,
+        ErrorKind::Corrupt => KIND_CORRUPT,
+        ErrorKind::TryAgain => KIND_TRY_AGAIN,
+        ErrorKind::Io => system_kind(error).unwrap_or(KIND_DISK),
+        _ => KIND_USAGE,
+    }
+}
+
+/// The kind of the operating system's error among an error and its causes, if there is one.
+fn system_kind(error: &(dyn StdError + 'static)) -> Option<Kind> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(system) = error.downcast_ref::<io::Error>().filter(|e| e.raw_os_error().is_some()) {
+            return Some(match system.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => KIND_NOT_ALLOWED,
+                _ => KIND_DISK,
+            });
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// What to do about it, where there is something to do that the message does not say.
+fn hint(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::NoSuchSpec { .. } => {
+            "see what there is with `strata find -l` (a store) or `strata buildcache list -l` (a cache)"
+        }
+        Error::Ambiguous { .. } => "say which one by its hash: /HASH",
+        Error::Config(strata_config::ConfigError::NoSuchMirror { .. }) | Error::NoMirrors { .. } => {
+            "add one with `strata mirror add NAME URL`, or name one with --mirror URL"
+        }
+        Error::MissingDependency { .. } => {
+            "push it with its dependencies: `strata buildcache push MIRROR SPEC` without --only package"
+        }
+        Error::DoesNotFit { .. } => {
+            "use --store with a shorter path, or rebuild with config:install_tree:padded_length"
+        }
+        Error::HasDependents { .. } => "uninstall those first, or name them too",
+        Error::ForeignPrefix { .. } => {
+            "it may be what another program is installing; if it is not, move it away and try again"
+        }
+        Error::InvalidIndex { .. } => "write a new one with `strata buildcache update-index`",
+        Error::Unasked { .. } => {
+            "this is not \"there is no binary\": try again when the mirror can be reached"
+        }
+        _ => return by_kind(kind(error)),
+    };
+    Some(hint.to_owned())
+}
+
+fn by_kind(kind: Kind) -> Option<String> {
+    let hint = match kind {
+        KIND_CORRUPT => {
+            "what was fetched was thrown away; push the package again with --force if it stays like this"
+        }
+        KIND_UNREACHABLE => {
+            "check the URL, the network and any proxy; nothing was concluded about what the cache has"
+        }
+        KIND_TRY_AGAIN => "try again in a while",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}

@@ -1,0 +1,66 @@
+//! What goes to standard output: lines of text, or one JSON envelope.
+
+use crate::diagnosis::{self, Diagnosis};
+use serde::Serialize;
+use serde_json::{Value, json};
+use std::io::{self, Write};
+
+/// The version of the envelope's shape.
+const SCHEMA: u32 = 1;
+
+/// What a command has to say in the end.
+#[must_use = "an outcome decides what is printed and how the process ends"]
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// Lines for people.
+    pub(crate) text: String,
+    /// The same for programs.
+    pub(crate) result: Value,
+    /// What failed although the command went on.
+    pub(crate) failures: Vec<Diagnosis>,
+    /// How the process ends.
+    pub(crate) exit_code: u8,
+}
+
+impl Outcome {
+    /// An outcome without failures.
+    pub(crate) fn new(text: String, result: &impl Serialize) -> Result<Self, serde_json::Error> {
+        Ok(Self { text, result: serde_json::to_value(result)?, failures: Vec::new(), exit_code: 0 })
+    }
+
+    /// Adds what failed. If nothing was achieved, the first failure decides how the process ends, as if it had been
+    /// the only thing to do; else it is "some of it failed".
+    pub(crate) fn fail(&mut self, failures: Vec<Diagnosis>, nothing_achieved: bool) {
+        self.exit_code = match failures.first() {
+            None => return,
+            Some(first) if nothing_achieved => first.exit_code(),
+            Some(_) => diagnosis::SOME_FAILED,
+        };
+        self.failures = failures;
+    }
+}
+
+/// Writes the result of a command to standard output. A closed pipe is no error: the reader has seen enough.
+pub(crate) fn print(json: bool, command: &str, outcome: Result<&Outcome, &Diagnosis>) -> io::Result<()> {
+    let text = match (json, outcome) {
+        (true, outcome) => envelope(command, outcome) + "\n",
+        (false, Ok(outcome)) => outcome.text.clone(),
+        (false, Err(_)) => return Ok(()),
+    };
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}
+
+fn envelope(command: &str, outcome: Result<&Outcome, &Diagnosis>) -> String {
+    let (result, errors) = match outcome {
+        Ok(outcome) => (outcome.result.clone(), outcome.failures.iter().map(Diagnosis::to_json).collect()),
+        Err(diagnosis) => (Value::Null, vec![diagnosis.to_json()]),
+    };
+    json!({
+        "schema": SCHEMA, "command": command, "ok": errors.is_empty(), "result": result, "errors": errors,
+    })
+    .to_string()
+}

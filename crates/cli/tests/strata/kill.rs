@@ -1,0 +1,162 @@
+//! kill -9 at any moment leaves a store or a cache as it was, or complete, and the next run finishes the job.
+
+use crate::support::{World, text, tree};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+use strata_oci::{ManifestRef, RepositoryUrl, image_config, image_manifest};
+use strata_testkit::sample_store::SampleStore;
+
+/// How often each command is killed.
+const KILLS: u32 = 20;
+/// Files added to one package, so that there is something to interrupt.
+const FILES: u32 = 3000;
+
+/// A sample store with a package that takes a while.
+fn store_with_work(world: &World) -> SampleStore {
+    let store = world.sample_store();
+    for number in 0..FILES {
+        let directory = store.package("greet").prefix.join(format!("share/greet/many/{}", number % 30));
+        std::fs::create_dir_all(&directory).unwrap();
+        let content = format!("{number} {}\n", store.package("greet").prefix.display()).repeat(20);
+        std::fs::write(directory.join(format!("{number}.txt")), content).unwrap();
+    }
+    store
+}
+
+/// The paths below each prefix of a store, by the name of the prefix; temporary names would show.
+fn prefixes(root: &Path) -> BTreeMap<PathBuf, Vec<PathBuf>> {
+    let mut found = BTreeMap::new();
+    for platform in std::fs::read_dir(root).into_iter().flatten() {
+        let platform = platform.unwrap();
+        if platform.file_name().to_str().unwrap().starts_with("linux-") {
+            for prefix in std::fs::read_dir(platform.path()).unwrap() {
+                let prefix = prefix.unwrap().path();
+                found.insert(prefix.strip_prefix(root).unwrap().to_owned(), tree(&prefix));
+            }
+        }
+    }
+    found
+}
+
+fn start(command: &mut Command) -> Child {
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
+}
+
+/// How long the command takes when nobody kills it.
+fn duration(command: &mut Command) -> Duration {
+    let started = Instant::now();
+    assert!(start(command).wait().unwrap().success());
+    started.elapsed()
+}
+
+/// Moments spread over the whole run, each shifted a little: neither the first nor the last instant is left out.
+fn moments(whole: Duration) -> impl Iterator<Item = Duration> {
+    let seed = std::process::id();
+    (0..KILLS).map(move |n| {
+        let jitter = (seed.wrapping_mul(2654435761).wrapping_add(n.wrapping_mul(40503)) >> 16) % 100;
+        whole.mul_f64((f64::from(n) + f64::from(jitter) / 100.0) / f64::from(KILLS))
+    })
+}
+
+#[test]
+fn a_killed_install_leaves_the_store_whole() {
+    let world = World::new();
+    let store = store_with_work(&world);
+    let cache = world.layout("cache");
+    world.ok(["--store", text(&store.unpadded_root), "buildcache", "push", "--update-index", &cache]);
+    let install = |root: &Path| {
+        let mut command = world.command();
+        command.args(["-q", "--store", text(root), "install", "--mirror", &cache, "hello"]);
+        command
+    };
+    let reference = world.path("reference");
+    let whole = duration(&mut install(&reference));
+    let complete = prefixes(&reference);
+    assert_eq!(complete.len(), 3);
+
+    let mut interrupted = 0;
+    for (number, moment) in moments(whole).enumerate() {
+        let root = world.path(&format!("killed-{number}"));
+        let mut child = start(&mut install(&root));
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        interrupted += u32::from(!child.wait().unwrap().success());
+
+        // What is at its place is complete, recorded or not; what is recorded is at its place.
+        for (prefix, files) in prefixes(&root) {
+            assert_eq!(Some(&files), complete.get(&prefix), "killed after {moment:?}: {}", prefix.display());
+        }
+        if root.join(".spack-db/index.json").exists() {
+            let found = world.run(["--json", "--store", text(&root), "find"]).json();
+            for spec in found["result"]["specs"].as_array().unwrap() {
+                assert!(Path::new(spec["prefix"].as_str().unwrap()).is_dir(), "killed after {moment:?}");
+            }
+        }
+        // And the next run finishes the job, and cleans up.
+        assert!(install(&root).output().unwrap().status.success(), "killed after {moment:?}");
+        assert_eq!(prefixes(&root), complete, "killed after {moment:?}");
+        let found = world.run(["--json", "--store", text(&root), "find"]).json();
+        assert_eq!(found["result"]["specs"].as_array().unwrap().len(), complete.len());
+        let left = tree(&root.join(".spack-db"));
+        assert!(!left.iter().any(|path| path.starts_with("strata-stage")), "{left:?}");
+    }
+    assert!(
+        interrupted > KILLS / 3,
+        "only {interrupted} of {KILLS} runs were still going when they were killed"
+    );
+}
+
+/// Every tag of a layout leads to blobs that are there and are what their digests say.
+fn assert_whole(url: &str) -> usize {
+    let parsed: RepositoryUrl = url.parse().unwrap();
+    let repository = strata_oci::open(&parsed).unwrap();
+    let tags = repository.tags().unwrap();
+    for tag in &tags {
+        let (_, manifest) =
+            image_manifest(&*repository, &ManifestRef::Tag(tag.parse().unwrap())).unwrap().unwrap();
+        if tag != "index.spack" {
+            image_config(&*repository, &manifest).unwrap();
+        }
+        for layer in &manifest.layers {
+            // Reading verifies.
+            std::io::copy(&mut repository.blob(layer).unwrap(), &mut std::io::sink()).unwrap();
+        }
+    }
+    tags.len()
+}
+
+#[test]
+fn a_killed_push_leaves_the_cache_whole() {
+    let world = World::new();
+    let store = store_with_work(&world);
+    let push = |cache: &str| {
+        let mut command = world.command();
+        let root = text(&store.unpadded_root);
+        command.args(["-q", "--store", root, "buildcache", "push", "--update-index", cache]);
+        command
+    };
+    let whole = duration(&mut push(&world.layout("reference")));
+    let complete = assert_whole(&world.layout("reference"));
+    assert_eq!(complete, 4);
+
+    let mut interrupted = 0;
+    for (number, moment) in moments(whole).enumerate() {
+        let name = format!("killed-{number}");
+        let cache = world.layout(&name);
+        let mut child = start(&mut push(&cache));
+        std::thread::sleep(moment);
+        child.kill().unwrap();
+        interrupted += u32::from(!child.wait().unwrap().success());
+        if world.path(&name).join("index.json").exists() {
+            assert_whole(&cache);
+        }
+        assert!(push(&cache).output().unwrap().status.success(), "killed after {moment:?}");
+        assert_eq!(assert_whole(&cache), complete, "killed after {moment:?}");
+    }
+    assert!(
+        interrupted > KILLS / 3,
+        "only {interrupted} of {KILLS} runs were still going when they were killed"
+    );
+}

@@ -1,0 +1,278 @@
+//! What can go wrong in an operation.
+
+use std::path::{Path, PathBuf};
+use strata_oci::{Digest, ErrorKind};
+use strata_spec::spec_json::InvalidSpec;
+
+/// An operation failed. Each variant names the file, URL or spec it is about.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nothing of that description is there.
+    #[error("no spec matches `{spec}` in {place}")]
+    NoSuchSpec {
+        /// What was asked for.
+        spec: String,
+        /// Where it was looked for.
+        place: String,
+    },
+    /// More than one spec is meant.
+    #[error("`{spec}` matches {} specs in {place}:\n  {}", candidates.len(), candidates.join("\n  "))]
+    Ambiguous {
+        /// What was asked for.
+        spec: String,
+        /// Where it was looked for.
+        place: String,
+        /// One line each.
+        candidates: Vec<String>,
+    },
+    /// A mirror could not be asked, and no other has the spec.
+    #[error("cannot tell whether there is a binary of `{spec}`: {} could not be asked", failures.iter().map(|(place, _)| place.as_str()).collect::<Vec<_>>().join(", "))]
+    Unasked {
+        /// What was asked for.
+        spec: String,
+        /// Mirror and what happened.
+        failures: Vec<(String, String)>,
+    },
+    /// No mirror was named and none is configured.
+    #[error("no mirror to install from: none is configured in {}", file.display())]
+    NoMirrors {
+        /// Where mirrors are configured.
+        file: PathBuf,
+    },
+    /// A tag that should be a package is not one.
+    #[error("{tag} in {place} is not a package: its config has no spec, or it has no layer")]
+    NotAPackage {
+        /// The tag.
+        tag: String,
+        /// The repository.
+        place: String,
+    },
+    /// The spec in a package's config cannot be read.
+    #[error("the config of {tag} in {place} holds no usable spec")]
+    InvalidSpec {
+        /// The tag.
+        tag: String,
+        /// The repository.
+        place: String,
+        /// What is wrong with it.
+        source: InvalidSpec,
+    },
+    /// A tag leads to another package than its name says.
+    #[error("{tag} in {place} holds {found}, not the package its name says")]
+    WrongPackage {
+        /// The tag.
+        tag: String,
+        /// The repository.
+        place: String,
+        /// Label of what is there.
+        found: String,
+    },
+    /// The index cannot be read.
+    #[error("the index of {place} cannot be read: {reason}")]
+    InvalidIndex {
+        /// The repository.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A dependency is in no mirror.
+    #[error("{dependent} needs {dependency}, which no mirror has")]
+    MissingDependency {
+        /// Label of the package that needs it.
+        dependent: String,
+        /// Label of what is missing.
+        dependency: String,
+    },
+    /// A package that this one needs could not be installed.
+    #[error("not installed because {dependency}, which it needs, could not be installed")]
+    DependencyFailed {
+        /// Label of the dependency.
+        dependency: String,
+    },
+    /// A spliced spec: its files refer to the packages it was built with, not to those it runs with.
+    #[error("{package} is a spliced spec, which strata cannot install yet")]
+    Spliced {
+        /// Label of the package.
+        package: String,
+    },
+    /// Paths in the files cannot hold the new root.
+    #[error("{package} cannot be installed under {}: {reason}{}", root.display(), longest(*longest_root))]
+    DoesNotFit {
+        /// Label of the package.
+        package: String,
+        /// The root asked for.
+        root: PathBuf,
+        /// Which string in which file.
+        reason: String,
+        /// Length in bytes of the longest root that works, if any does.
+        longest_root: Option<usize>,
+    },
+    /// The layout of the package is newer than strata.
+    #[error("{tag} in {place} has layout version {version}, which this version of strata does not know")]
+    UnknownLayout {
+        /// The tag.
+        tag: String,
+        /// The repository.
+        place: String,
+        /// The version.
+        version: u64,
+    },
+    /// The uncompressed layer is not what the config says.
+    #[error("the layer of {package} in {place} unpacks to {found}, and its config says {expected}")]
+    DiffId {
+        /// Label of the package.
+        package: String,
+        /// The repository.
+        place: String,
+        /// What the config says.
+        expected: Digest,
+        /// What it is.
+        found: Digest,
+    },
+    /// The layer holds no `.spack/spec.json`.
+    #[error("the layer of {package} has no .spack/spec.json: it is not a Spack package")]
+    NoSpecFile {
+        /// Label of the package.
+        package: String,
+    },
+    /// Something that is not ours lies where the package should go.
+    #[error("{package} cannot be installed: {} exists and is not recorded as this package", prefix.display())]
+    ForeignPrefix {
+        /// Label of the package.
+        package: String,
+        /// The prefix.
+        prefix: PathBuf,
+    },
+    /// Others still depend on it.
+    #[error("{package} is needed by {}", dependents.join(", "))]
+    HasDependents {
+        /// Label of the package.
+        package: String,
+        /// Labels of the packages that need it.
+        dependents: Vec<String>,
+    },
+    /// A node of the DAG is not recorded.
+    #[error(transparent)]
+    MissingNode(#[from] strata_spec::dag::MissingNode),
+    /// A registry or a layout.
+    #[error(transparent)]
+    Repository(#[from] strata_oci::Error),
+    /// A URL that is none of a cache, or a tag that cannot be one.
+    #[error(transparent)]
+    Reference(#[from] strata_oci::ReferenceError),
+    /// The name or version of a package cannot be part of a tag.
+    #[error(transparent)]
+    Tag(#[from] strata_oci::TagError),
+    /// A manifest or config.
+    #[error(transparent)]
+    Document(#[from] strata_oci::ManifestError),
+    /// The install tree.
+    #[error(transparent)]
+    Store(#[from] strata_store::StoreError),
+    /// Where the install tree is.
+    #[error(transparent)]
+    Root(#[from] strata_store::RootError),
+    /// The root is too long for scripts.
+    #[error(transparent)]
+    SbangTooLong(#[from] strata_store::root::SbangTooLong),
+    /// sbang cannot be written.
+    #[error(transparent)]
+    Sbang(#[from] strata_store::sbang::SbangError),
+    /// Staging a package.
+    #[error(transparent)]
+    Stage(#[from] strata_store::stage::StageError),
+    /// Writing the install manifest.
+    #[error(transparent)]
+    InstallManifest(#[from] strata_store::install_manifest::ManifestError),
+    /// Recording packages.
+    #[error(transparent)]
+    Registration(#[from] strata_store::RegistrationError),
+    /// Removing a package.
+    #[error(transparent)]
+    Removal(#[from] strata_store::removal::RemovalError),
+    /// Packing a prefix.
+    #[error(transparent)]
+    Pack(#[from] strata_layer::pack::PackError),
+    /// Extracting a layer.
+    #[error("cannot extract the layer of {package}")]
+    Unpack {
+        /// Label of the package.
+        package: String,
+        /// What is wrong with it.
+        source: strata_layer::unpack::UnpackError,
+    },
+    /// Relocating a package.
+    #[error("cannot relocate {package}")]
+    Relocate {
+        /// Label of the package.
+        package: String,
+        /// What is wrong with it.
+        source: strata_layer::relocate::RelocateError,
+    },
+    /// The prefixes that a layer names make no sense.
+    #[error("cannot relocate {package}")]
+    Prefixes {
+        /// Label of the package.
+        package: String,
+        /// What is wrong with them.
+        source: strata_layer::relocate::PrefixMapError,
+    },
+    /// The threads that compress cannot be started.
+    #[error("cannot start threads to compress layers: {0}")]
+    Threads(std::io::Error),
+    /// A configuration file.
+    #[error(transparent)]
+    Config(#[from] strata_config::ConfigError),
+    /// JSON that should always serialise did not.
+    #[error(transparent)]
+    Json(#[from] serde_json::Error),
+    /// Disk.
+    #[error("{}", path.display())]
+    Io {
+        /// What was being read or written.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
+        Self::Io { path: path.to_owned(), source }
+    }
+
+    /// Whether the error is about what a cache holds, and not about reaching it.
+    pub(crate) fn is_about_content(&self) -> bool {
+        match self {
+            Self::Repository(error) => {
+                matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Invalid)
+            }
+            Self::NotAPackage { .. } | Self::InvalidSpec { .. } | Self::WrongPackage { .. } => true,
+            Self::Document(_) | Self::Tag(_) => true,
+            _ => false,
+        }
+    }
+}
+
+/// The end of the message of [`Error::DoesNotFit`].
+fn longest(root: Option<usize>) -> String {
+    match root {
+        Some(0) => "; no root is short enough".to_owned(),
+        Some(length) => format!("; the longest root that works has {length} bytes"),
+        None => String::new(),
+    }
+}
+
+/// The error and its causes on one line.
+pub fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let more = error.to_string();
+        if !text.contains(&more) {
+            text = format!("{text}: {more}");
+        }
+        cause = error.source();
+    }
+    text
+}

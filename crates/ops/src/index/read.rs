@@ -1,0 +1,37 @@
+//! Fetching and reading `index.spack`.
+
+use super::update::collect;
+use crate::error::Error;
+use crate::package_tag;
+use crate::report::{Event, Reporter};
+use strata_oci::{Digest, ManifestRef, Repository, blob_bytes, image_manifest};
+use strata_spec::Database;
+
+/// An index of more bytes than this is refused: the largest public ones have some 200 MB.
+const LARGEST_INDEX: u64 = 4 << 30;
+
+/// The index of a cache and the digest of its JSON; none if the cache has no index.
+pub fn read(repository: &dyn Repository) -> Result<Option<(Database, Digest)>, Error> {
+    let index = ManifestRef::Tag(package_tag::index()?);
+    let Some((_, manifest)) = image_manifest(repository, &index)? else { return Ok(None) };
+    let invalid = |reason: String| Error::InvalidIndex { place: repository.url().to_string(), reason };
+    let layer = manifest.layers.first().ok_or_else(|| invalid("its manifest has no layer".to_owned()))?;
+    let json = blob_bytes(repository, layer, LARGEST_INDEX)?;
+    let json = String::from_utf8(json).map_err(|e| invalid(e.to_string()))?;
+    let database = Database::parse(&json).map_err(|e| invalid(e.to_string()))?;
+    Ok(Some((database, layer.digest)))
+}
+
+/// The index, or, for a cache that has none, what it would be: a missing index is never fatal.
+pub fn read_or_collect(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<Database, Error> {
+    if let Some((database, _)) = read(repository)? {
+        return Ok(database);
+    }
+    let place = repository.url();
+    reporter.event(Event::Detail(&format!("{place} has no index; reading its tags instead")));
+    let (database, bad_tags) = collect(repository, None, &repository.tags()?)?;
+    for bad in bad_tags {
+        reporter.event(Event::Warning(&format!("ignoring tag {} of {place}: {}", bad.tag, bad.reason)));
+    }
+    Ok(database)
+}

@@ -1,0 +1,296 @@
+//! Installing what a plan says: packages staged in parallel, made visible in dependency order.
+
+use super::fit;
+use super::package::{self, Here, Staged};
+use super::plan::{InstallPlan, PlannedInstall};
+use super::resolve::{Mirror, Resolved};
+use super::{Failure, InstallOptions, InstallSummary, Installed};
+use crate::error::{Error, chain};
+use crate::report::{Action, Event, Reporter};
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::path::PathBuf;
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+use strata_spec::{DagHash, NodeSource, closure};
+use strata_store::store::now;
+use strata_store::{
+    LockKind, LockSettings, NewInstall, StageArea, Store, StoreRoot, clean_stale, install_sbang, layout,
+    record_installs,
+};
+
+/// How long to wait before asking again for a prefix that another process works on.
+const BUSY_WAIT: Duration = Duration::from_millis(100);
+
+/// What a worker reports of a package.
+enum Outcome<'p> {
+    Staged(&'p PlannedInstall, Box<Staged>, Duration),
+    /// Another process installed it in the meantime.
+    Present(&'p PlannedInstall),
+    Failed(&'p PlannedInstall, Error),
+}
+
+/// Packages nobody has begun with yet.
+struct Queue<'p> {
+    packages: VecDeque<&'p PlannedInstall>,
+    /// How many in a row were found locked by other processes.
+    busy: usize,
+}
+
+struct Context<'c> {
+    store: &'c Store,
+    area: &'c StageArea,
+    mirrors: &'c [Mirror],
+    here: &'c Here,
+    options: &'c InstallOptions,
+    reporter: &'c dyn Reporter,
+}
+
+/// Does what `plan` says. Failures of single packages are in the summary; what does not need them goes on.
+pub fn execute(
+    plan: InstallPlan,
+    resolved: &Resolved,
+    mirrors: &[Mirror],
+    root: &StoreRoot,
+    options: &InstallOptions,
+    reporter: &dyn Reporter,
+) -> Result<InstallSummary, Error> {
+    let sbang = root.sbang_path()?;
+    let here = here(&plan, resolved, root, sbang)?;
+    let options = &InstallOptions { jobs: options.jobs.max(1), ..*options };
+    fit::check(&plan, mirrors, &here, root, options, reporter)?;
+
+    let mut summary = InstallSummary { present: plan.present, ..Default::default() };
+    if plan.to_install.is_empty() && plan.to_mark_explicit.is_empty() {
+        return Ok(summary);
+    }
+    let store = Store::create(root.clone(), LockSettings::default())?;
+    if !plan.to_mark_explicit.is_empty() {
+        store.transaction(|database| {
+            for hash in &plan.to_mark_explicit {
+                if let Some(record) = database.records.get_mut(hash) {
+                    record.explicit = true;
+                }
+            }
+            Ok::<_, Error>(())
+        })?;
+    }
+    if plan.to_install.is_empty() {
+        return Ok(summary);
+    }
+    reporter.event(Event::Expect(Action::Install, plan.to_install.len()));
+    clean_stale(root)?;
+    install_sbang(root)?;
+    let area = StageArea::open(root)?;
+    let context = Context { store: &store, area: &area, mirrors, here: &here, options, reporter };
+
+    let mut packages: Vec<&PlannedInstall> = plan.to_install.iter().collect();
+    packages.sort_by_key(|planned| std::cmp::Reverse(planned.size));
+    let queue = Mutex::new(Queue { packages: packages.into(), busy: 0 });
+    let (outcomes, results) = unbounded();
+    let result = std::thread::scope(|scope| {
+        for _ in 0..options.jobs.min(plan.to_install.len()) {
+            let (outcomes, queue, context) = (outcomes.clone(), &queue, &context);
+            scope.spawn(move || context.work(queue, &outcomes));
+        }
+        drop(outcomes);
+        let result = context.register(&plan.to_install, resolved, results, &mut summary);
+        // After an error nobody listens any more: leave the rest.
+        lock(&queue).packages.clear();
+        result
+    });
+    result?;
+    summary.installed.sort_by(|a, b| (&a.name, &a.hash).cmp(&(&b.name, &b.hash)));
+    Ok(summary)
+}
+
+/// Where everything of the closure is, or is going to be.
+fn here(plan: &InstallPlan, resolved: &Resolved, root: &StoreRoot, sbang: PathBuf) -> Result<Here, Error> {
+    let roots: Vec<_> = resolved.roots.iter().filter_map(|hash| resolved.node(hash)).collect();
+    let mut prefixes: HashMap<DagHash, PathBuf> =
+        plan.to_install.iter().map(|planned| (planned.hash.clone(), planned.prefix.clone())).collect();
+    for node in closure(resolved, &roots)? {
+        if !prefixes.contains_key(&node.hash) {
+            let installed = plan.installed_prefixes.get(&node.hash).cloned();
+            if let Some(prefix) = installed.or_else(|| layout::default_prefix(root, node)) {
+                prefixes.insert(node.hash.clone(), prefix);
+            }
+        }
+    }
+    Ok(Here { root: root.root().to_owned(), sbang, prefixes })
+}
+
+impl Context<'_> {
+    /// Takes packages until there are none left. A package whose prefix another process has locked goes to the end
+    /// of the queue: never waiting for one lock while others can be had keeps two installs from waiting for each
+    /// other.
+    fn work<'p>(&self, queue: &Mutex<Queue<'p>>, outcomes: &Sender<Outcome<'p>>) {
+        loop {
+            let (planned, all_busy) = {
+                let mut queue = lock(queue);
+                let Some(planned) = queue.packages.pop_front() else { return };
+                (planned, queue.busy > queue.packages.len())
+            };
+            if all_busy {
+                std::thread::sleep(BUSY_WAIT);
+            }
+            let started = Instant::now();
+            let outcome = match self.store.try_lock_prefix(&planned.hash, LockKind::Write) {
+                Ok(None) => {
+                    let mut queue = lock(queue);
+                    queue.busy += 1;
+                    queue.packages.push_back(planned);
+                    continue;
+                }
+                Ok(Some(guard)) => {
+                    lock(queue).busy = 0;
+                    match self.install(planned, guard) {
+                        Ok(Some(staged)) => Outcome::Staged(planned, Box::new(staged), started.elapsed()),
+                        Ok(None) => Outcome::Present(planned),
+                        Err(error) => Outcome::Failed(planned, error),
+                    }
+                }
+                Err(error) => Outcome::Failed(planned, strata_store::StoreError::from(error).into()),
+            };
+            if outcomes.send(outcome).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn install(
+        &self,
+        planned: &PlannedInstall,
+        guard: strata_store::LockGuard,
+    ) -> Result<Option<Staged>, Error> {
+        if !package::clear_the_way(self.store, self.area, planned)? {
+            return Ok(None);
+        }
+        self.reporter.event(Event::Started(Action::Install, &planned.label()));
+        package::stage(planned, self.mirrors, self.here, self.area, self.options, guard).map(Some)
+    }
+
+    /// Makes staged packages visible: each once everything it needs is, all that are ready in one transaction.
+    fn register<'p>(
+        &self,
+        planned: &'p [PlannedInstall],
+        resolved: &Resolved,
+        results: Receiver<Outcome<'p>>,
+        summary: &mut InstallSummary,
+    ) -> Result<(), Error> {
+        let mut waiting: HashMap<&'p DagHash, (&'p PlannedInstall, Box<Staged>, Duration)> = HashMap::new();
+        let mut unfinished: HashSet<&'p DagHash> = planned.iter().map(|p| &p.hash).collect();
+        let mut failed: HashSet<&'p DagHash> = HashSet::new();
+        while let Ok(outcome) = results.recv() {
+            for outcome in std::iter::once(outcome).chain(results.try_iter()) {
+                match outcome {
+                    Outcome::Staged(package, staged, elapsed) => {
+                        waiting.insert(&package.hash, (package, staged, elapsed));
+                    }
+                    Outcome::Present(package) => {
+                        unfinished.remove(&package.hash);
+                        summary.present.push(package.label());
+                    }
+                    Outcome::Failed(package, error) => {
+                        unfinished.remove(&package.hash);
+                        failed.insert(&package.hash);
+                        self.failed(package, error, summary);
+                    }
+                }
+            }
+            // `planned` has dependencies first: one pass finds everything that is ready.
+            let mut batch = Vec::new();
+            for package in planned {
+                if !waiting.contains_key(&package.hash) {
+                    continue;
+                }
+                let needs = runtime_needs(resolved, package)?;
+                if let Some(dependency) =
+                    planned.iter().find(|p| failed.contains(&p.hash) && needs.contains(&p.hash))
+                {
+                    waiting.remove(&package.hash);
+                    unfinished.remove(&package.hash);
+                    failed.insert(&package.hash);
+                    self.failed(package, Error::DependencyFailed { dependency: dependency.label() }, summary);
+                } else if !needs.iter().any(|hash| unfinished.contains(hash)) {
+                    unfinished.remove(&package.hash);
+                    batch.extend(waiting.remove(&package.hash));
+                }
+            }
+            if !batch.is_empty() {
+                self.commit(batch, resolved, summary)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Renames the packages into place and records them, all under the database's write lock.
+    fn commit(
+        &self,
+        batch: Vec<(&PlannedInstall, Box<Staged>, Duration)>,
+        resolved: &Resolved,
+        summary: &mut InstallSummary,
+    ) -> Result<(), Error> {
+        let mut locks = Vec::with_capacity(batch.len());
+        let mut done = Vec::with_capacity(batch.len());
+        self.store.transaction(|database| {
+            let mut installs = Vec::with_capacity(batch.len());
+            for (planned, staged, elapsed) in batch {
+                let Staged { stage, unpacked, relocated, leftovers, lock } = *staged;
+                stage.commit(&planned.prefix)?;
+                locks.push(lock);
+                if let Some(node) = resolved.node(&planned.hash) {
+                    let prefix = planned.prefix.clone();
+                    installs.push(NewInstall { node, prefix, explicit: planned.explicit });
+                }
+                let installed = Installed {
+                    name: planned.name.clone(),
+                    version: planned.version.clone(),
+                    hash: planned.hash.to_string(),
+                    prefix: planned.prefix.clone(),
+                    explicit: planned.explicit,
+                    files: unpacked.files,
+                    bytes: unpacked.bytes,
+                    relocated: relocated.files_changed + relocated.links_changed + relocated.shebangs,
+                    leftovers: leftovers
+                        .by_kind
+                        .iter()
+                        .map(|(kind, files)| (kind.to_string(), files.len()))
+                        .collect(),
+                };
+                done.push((planned, installed, elapsed));
+            }
+            record_installs(database, self.store.root(), resolved, &installs, now())?;
+            Ok::<_, Error>(())
+        })?;
+        drop(locks);
+        for (planned, installed, elapsed) in done {
+            self.reporter.event(Event::Finished {
+                action: Action::Install,
+                package: &planned.label(),
+                bytes: planned.size,
+                elapsed,
+                detail: &installed.prefix.to_string_lossy(),
+            });
+            summary.installed.push(installed);
+        }
+        Ok(())
+    }
+
+    fn failed(&self, planned: &PlannedInstall, error: Error, summary: &mut InstallSummary) {
+        let (package, message) = (planned.label(), chain(&error));
+        self.reporter.event(Event::Failed(Action::Install, &package, &message));
+        summary.failed.push(Failure { package, message, explicit: planned.explicit, error });
+    }
+}
+
+/// The hashes of everything a package needs at run time, itself and externals left out.
+fn runtime_needs(resolved: &Resolved, planned: &PlannedInstall) -> Result<HashSet<DagHash>, Error> {
+    let root: Vec<_> = resolved.node(&planned.hash).into_iter().collect();
+    let nodes = closure(resolved, &root)?;
+    Ok(nodes.into_iter().filter(|n| n.hash != planned.hash).map(|n| n.hash.clone()).collect())
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+}

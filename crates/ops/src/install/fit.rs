@@ -1,0 +1,134 @@
+//! Whether the packages can be relocated to this store at all, asked before anything is written.
+//!
+//! A string in a binary cannot grow. Whether that matters shows in the lengths of the old and the new root, and the
+//! old one is in the first entries of a layer: one layer is looked at, and only if its root says that strings could
+//! be too short are all layers read through, without writing, to find out which ones are.
+
+use super::InstallOptions;
+use super::package::Here;
+use super::plan::{InstallPlan, PlannedInstall};
+use super::resolve::Mirror;
+use crate::error::Error;
+use crate::parallel;
+use crate::report::{Event, Reporter};
+use std::io::{Read, Seek};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+use strata_layer::relocate::{Fit, PrefixMap};
+use strata_layer::unpack::{Limits, UnpackOptions, for_each_file, leading_directories, read_build_info};
+use strata_oci::Location;
+use strata_store::StoreRoot;
+
+/// Fails if the files of a package cannot be made to name their new places, and says how short a root has to be.
+pub(super) fn check(
+    plan: &InstallPlan,
+    mirrors: &[Mirror],
+    here: &Here,
+    root: &StoreRoot,
+    options: &InstallOptions,
+    reporter: &dyn Reporter,
+) -> Result<(), Error> {
+    let Some(sample) = plan.to_install.iter().min_by_key(|planned| planned.size) else { return Ok(()) };
+    if !may_fail(sample, mirrors, root)? {
+        return Ok(());
+    }
+    reporter.event(Event::Phase(
+        "Checking that paths fit: the root is not much shorter than the one packages were built for",
+    ));
+    let misfits = parallel::map(&plan.to_install, options.jobs, |planned| misfit(planned, mirrors, here))?;
+    let mut misfits = misfits.into_iter().flatten();
+    let Some(first) = misfits.next() else { return Ok(()) };
+    let longest_root = misfits.fold(first.longest_root, |a, b| a.into_iter().chain(b.longest_root).min());
+    Err(Error::DoesNotFit {
+        package: first.package,
+        root: root.root().to_owned(),
+        reason: first.reason,
+        longest_root,
+    })
+}
+
+/// Whether strings could be too short, judged by the prefix that a package had where it was built.
+fn may_fail(sample: &PlannedInstall, mirrors: &[Mirror], root: &StoreRoot) -> Result<bool, Error> {
+    let repository = &*mirrors[sample.place.mirror].repository;
+    let directories = leading_directories(repository.blob(&sample.place.layer)?)
+        .map_err(|source| Error::Unpack { package: sample.label(), source })?;
+    let new = sample.prefix.as_os_str().as_bytes();
+    let old = directories.iter().find(|path| path.ends_with(sample.hash.as_str()));
+    let below_root = sample.prefix.strip_prefix(root.root()).ok().map(|rest| rest.as_os_str().as_bytes());
+    let old_root = old.zip(below_root).and_then(|(old, rest)| old.as_bytes().strip_suffix(rest));
+    // Anything unusual: look closely.
+    let (Some(old), Some(old_root)) = (old, old_root) else { return Ok(true) };
+    let absolute = |path: &[u8]| [b"/", path].concat();
+    let old_root = absolute(old_root.strip_suffix(b"/").unwrap_or(old_root));
+    let new_root = root.root().as_os_str().as_bytes().to_vec();
+    let map = PrefixMap::new([(absolute(old.as_bytes()), new.to_vec()), (old_root, new_root)]);
+    Ok(map.map_or(true, |map| map.may_fail()))
+}
+
+struct MisfitPackage {
+    package: String,
+    reason: String,
+    longest_root: Option<usize>,
+}
+
+/// Reads through a layer; what does not fit, if anything.
+fn misfit(planned: &PlannedInstall, mirrors: &[Mirror], here: &Here) -> Result<Option<MisfitPackage>, Error> {
+    let label = planned.label();
+    let unpack_error = |source| Error::Unpack { package: label.clone(), source };
+    let options = UnpackOptions { limits: Limits::for_layer(planned.place.layer.size), threads: 1 };
+    let mut layer = LayerReader::open(planned, mirrors)?;
+    let unpacked = read_build_info(layer.from_start()?, &options).map_err(unpack_error)?;
+    let map = here.prefix_map(&label, &unpacked.build_info)?;
+    if !map.may_fail() {
+        return Ok(None);
+    }
+    let root = here.root.as_os_str().as_bytes();
+    let mut fit = Fit::new(&map, root, here.sbang.as_os_str().as_bytes());
+    let binaries = &unpacked.build_info.relocate_binaries;
+    let binaries: std::collections::HashSet<&Path> = binaries.iter().map(Path::new).collect();
+    let visit = |path: &Path, _: u64, content: &mut dyn Read| {
+        if binaries.contains(path) {
+            let mut bytes = Vec::new();
+            content.read_to_end(&mut bytes)?;
+            fit.check(path, &bytes);
+        }
+        Ok::<_, std::io::Error>(())
+    };
+    for_each_file(layer.from_start()?, &unpacked.prefix_in_layer, &options, visit).map_err(unpack_error)?;
+    let longest_root = fit.longest_root();
+    Ok(fit.finish().err().map(|misfit| MisfitPackage {
+        package: label.clone(),
+        reason: misfit.misfits.first().map(ToString::to_string).unwrap_or_default(),
+        longest_root,
+    }))
+}
+
+/// A layer that can be read more than once: from a layout each time, from a registry by way of a nameless file.
+enum LayerReader<'m> {
+    Layout(&'m PlannedInstall, &'m Mirror),
+    Spooled(std::fs::File),
+}
+
+impl<'m> LayerReader<'m> {
+    fn open(planned: &'m PlannedInstall, mirrors: &'m [Mirror]) -> Result<Self, Error> {
+        let mirror = &mirrors[planned.place.mirror];
+        if let Location::Layout { .. } = mirror.repository.url().location() {
+            return Ok(Self::Layout(planned, mirror));
+        }
+        let scratch = std::env::temp_dir();
+        let mut file = tempfile::tempfile().map_err(|e| Error::io(&scratch, e))?;
+        let mut blob = mirror.repository.blob(&planned.place.layer)?;
+        std::io::copy(&mut blob, &mut file).map_err(|e| strata_oci::Error::from_read(e, &scratch))?;
+        Ok(Self::Spooled(file))
+    }
+
+    fn from_start(&mut self) -> Result<Box<dyn Read + '_>, Error> {
+        match self {
+            Self::Layout(planned, mirror) => Ok(mirror.repository.blob(&planned.place.layer)?),
+            Self::Spooled(file) => {
+                file.rewind().map_err(|e| Error::io(&std::env::temp_dir(), e))?;
+                Ok(Box::new(file))
+            }
+        }
+    }
+}

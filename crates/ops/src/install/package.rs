@@ -1,0 +1,128 @@
+//! One package: fetched, extracted into a staging directory and relocated there, ready to appear.
+
+use super::InstallOptions;
+use super::plan::PlannedInstall;
+use super::resolve::Mirror;
+use crate::error::Error;
+use std::collections::HashMap;
+use std::os::unix::ffi::OsStrExt;
+use std::path::{Path, PathBuf};
+use strata_layer::BuildInfo;
+use strata_layer::relocate::{
+    Destination, Leftovers, Platform, PrefixMap, Relocated, leftovers, relocate_tree,
+};
+use strata_layer::unpack::{Limits, UnpackOptions, Unpacked, unpack};
+use strata_oci::Digest;
+use strata_spec::DagHash;
+use strata_store::prefix_state::{PrefixState, prefix_state};
+use strata_store::stage::{METADATA_DIRECTORY, SPEC_FILE, STAGED_SPEC_FILE, StagedPrefix};
+use strata_store::{LockGuard, StageArea, Store, write_install_manifest};
+
+/// Where everything is here: what relocation maps old prefixes to.
+#[derive(Debug)]
+pub(super) struct Here {
+    pub(super) root: PathBuf,
+    pub(super) sbang: PathBuf,
+    /// The prefix of each package of the runtime closure, installed already or not.
+    pub(super) prefixes: HashMap<DagHash, PathBuf>,
+}
+
+impl Here {
+    /// The replacements for the files of a layer.
+    pub(super) fn prefix_map(&self, package: &str, info: &BuildInfo) -> Result<PrefixMap, Error> {
+        let bytes = |path: &Path| path.as_os_str().as_bytes().to_vec();
+        let prefix_of = |hash: &str| self.prefixes.get(hash).map(|path| bytes(path));
+        PrefixMap::for_layer(info, &bytes(&self.sbang), prefix_of, &bytes(&self.root))
+            .map_err(|source| Error::Prefixes { package: package.to_owned(), source })
+    }
+}
+
+/// A package that only has to be renamed into place and recorded. It keeps its prefix locked.
+pub(super) struct Staged {
+    pub(super) stage: StagedPrefix,
+    pub(super) unpacked: Unpacked,
+    pub(super) relocated: Relocated,
+    pub(super) leftovers: Leftovers,
+    pub(super) lock: LockGuard,
+}
+
+/// Opens the layer and unpacks it into `destination`.
+fn fetch(
+    planned: &PlannedInstall,
+    mirrors: &[Mirror],
+    destination: &Path,
+    threads: usize,
+) -> Result<Unpacked, Error> {
+    let repository = &*mirrors[planned.place.mirror].repository;
+    let layer = &planned.place.layer;
+    let options = UnpackOptions { limits: Limits::for_layer(layer.size), threads };
+    let unpacked = unpack(repository.blob(layer)?, destination, &options)
+        .map_err(|source| Error::Unpack { package: planned.label(), source })?;
+    match planned.place.diff_id {
+        Some(expected) if expected != Digest::from_sha256(unpacked.diff_id) => Err(Error::DiffId {
+            package: planned.label(),
+            place: repository.url().to_string(),
+            expected,
+            found: Digest::from_sha256(unpacked.diff_id),
+        }),
+        _ => Ok(unpacked),
+    }
+}
+
+/// Stages one package. The caller holds its lock and has seen that it is not installed.
+pub(super) fn stage(
+    planned: &PlannedInstall,
+    mirrors: &[Mirror],
+    here: &Here,
+    area: &StageArea,
+    options: &InstallOptions,
+    lock: LockGuard,
+) -> Result<Staged, Error> {
+    let label = planned.label();
+    let stage = area.stage(&planned.hash)?;
+    let root = stage.path();
+    let unpacked = fetch(planned, mirrors, root, options.jobs)?;
+    let metadata = root.join(METADATA_DIRECTORY);
+    let spec_file = metadata.join(SPEC_FILE);
+    // `spack reindex` takes every directory with a spec file for a package: this one is not one yet.
+    std::fs::rename(&spec_file, metadata.join(STAGED_SPEC_FILE)).map_err(|error| match error.kind() {
+        std::io::ErrorKind::NotFound => Error::NoSpecFile { package: label.clone() },
+        _ => Error::io(&spec_file, error),
+    })?;
+    let map = here.prefix_map(&label, &unpacked.build_info)?;
+    let relocate_error = |source| Error::Relocate { package: label.clone(), source };
+    let destination = Destination { map: &map, sbang: here.sbang.as_os_str().as_bytes() };
+    let relocated =
+        relocate_tree(root, &unpacked.build_info, &destination, Platform::Elf).map_err(relocate_error)?;
+    let leftovers = if options.count_leftovers {
+        leftovers(root, &map).map_err(relocate_error)?
+    } else {
+        Leftovers::default()
+    };
+    write_install_manifest(root, &planned.prefix)?;
+    Ok(Staged { stage, unpacked, relocated, leftovers, lock })
+}
+
+/// Sees to it that nothing is at the prefix. False if the package is installed there: somebody else was faster.
+pub(super) fn clear_the_way(
+    store: &Store,
+    area: &StageArea,
+    planned: &PlannedInstall,
+) -> Result<bool, Error> {
+    if planned.prefix.symlink_metadata().is_err() {
+        return Ok(true);
+    }
+    let database = store.read()?;
+    let state = prefix_state(&database, &planned.prefix, &planned.hash);
+    match state.map_err(|e| Error::io(&planned.prefix, e))? {
+        PrefixState::Absent => Ok(true),
+        PrefixState::Installed => Ok(false),
+        PrefixState::Unfinished => {
+            drop(area.set_aside(&planned.prefix)?);
+            Ok(true)
+        }
+        PrefixState::Foreign => {
+            Err(Error::ForeignPrefix { package: planned.label(), prefix: planned.prefix.clone() })
+        }
+    }
+}

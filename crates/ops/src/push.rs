@@ -1,0 +1,60 @@
+//! `buildcache push`: installed packages → layers, configs, manifests and tags of a cache.
+//!
+//! [`plan`] says what would be pushed and what not, and why; [`execute`] does it.
+
+mod environment;
+mod execute;
+mod image;
+mod pack;
+mod plan;
+
+pub use execute::execute;
+pub use plan::{Only, Planned, PushPlan, PushRequest, Unavailable, plan};
+
+use serde::Serialize;
+
+/// What became of a push.
+#[derive(Debug, Default, Serialize)]
+pub struct PushSummary {
+    /// Packages whose manifest was written.
+    pub pushed: Vec<Pushed>,
+    /// Labels of packages that the cache had already.
+    pub present: Vec<String>,
+    /// Packages that are recorded but not installed.
+    pub unavailable: Vec<Unavailable>,
+    /// Packages that failed.
+    pub failed: Vec<Failure>,
+}
+
+/// A package that is in the cache now.
+#[derive(Debug, Serialize)]
+pub struct Pushed {
+    /// Package name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// DAG hash.
+    pub hash: String,
+    /// The tag written.
+    pub tag: String,
+    /// Digest of the layer.
+    pub layer: String,
+    /// Digest of the uncompressed tar.
+    pub diff_id: String,
+    /// Size of the layer in bytes.
+    pub size: u64,
+    /// Labels of runtime dependencies whose layers the cache lacks: the package installs, its image does not run.
+    pub missing_layers: Vec<String>,
+}
+
+/// A package that could not be pushed.
+#[derive(Debug, Serialize)]
+pub struct Failure {
+    /// Label of the package.
+    pub package: String,
+    /// What went wrong.
+    pub message: String,
+    /// The error itself, for its kind.
+    #[serde(skip)]
+    pub error: crate::Error,
+}

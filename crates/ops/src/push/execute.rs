@@ -1,0 +1,369 @@
+//! Packing, uploading and tagging, all three at once.
+//!
+//! Pack threads take packages, biggest first, and hand spooled layers to upload threads. A package is tagged once
+//! its layer is in the cache and everything it depends on at run time is tagged (or has failed): a reader never
+//! sees a tag whose blobs are missing, and an interrupted push leaves whole packages behind.
+
+use super::environment::Environment;
+use super::image::{self, LayerInfo};
+use super::pack::{self, Spooled};
+use super::plan::{Planned, PushPlan, PushRequest};
+use super::{Failure, PushSummary, Pushed};
+use crate::error::Error;
+use crate::package_tag;
+use crate::report::{Action, Event, Reporter};
+use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
+use jiff::Timestamp;
+use std::collections::{HashMap, HashSet};
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::time::Instant;
+use strata_layer::gzip::writer::CompressorPool;
+use strata_oci::{BlobSource, ManifestRef, Repository, image_config, image_manifest};
+use strata_spec::dag::{DependencyTypes, topological};
+use strata_spec::{ConcreteSpec, DagHash, Database, Node, NodeSource};
+use strata_store::StoreRoot;
+
+/// Threads that talk to the registry; each holds one spooled layer, and one more may wait.
+const UPLOADS: usize = 4;
+
+/// What an upload thread is asked to do.
+enum Task<'p> {
+    Upload(&'p Planned, Spooled, Instant),
+    Tag(&'p Planned, Image),
+}
+
+/// Everything a package's config and manifest are made of.
+struct Image {
+    layers: Vec<LayerInfo>,
+    missing_layers: Vec<String>,
+}
+
+/// What became of a task.
+enum Outcome<'p> {
+    Uploaded(&'p Planned, LayerInfo),
+    Tagged(&'p Planned, Image),
+    Failed(&'p Planned, Error),
+}
+
+struct Context<'c> {
+    database: &'c Database,
+    root: &'c StoreRoot,
+    repository: &'c dyn Repository,
+    request: &'c PushRequest,
+    reporter: &'c dyn Reporter,
+}
+
+/// Does what `plan` says. Failures of single packages are in the summary; the rest goes on.
+pub fn execute(
+    database: &Database,
+    root: &StoreRoot,
+    repository: &dyn Repository,
+    request: &PushRequest,
+    plan: PushPlan,
+    reporter: &dyn Reporter,
+) -> Result<PushSummary, Error> {
+    let mut summary =
+        PushSummary { present: plan.present, unavailable: plan.unavailable, ..Default::default() };
+    if plan.to_push.is_empty() {
+        return Ok(summary);
+    }
+    let context = Context { database, root, repository, request, reporter };
+    reporter.event(Event::Expect(Action::Push, plan.to_push.len()));
+    let scratch = Scratch::for_repository(repository)?;
+    let jobs = NonZeroUsize::new(request.jobs).unwrap_or(NonZeroUsize::MIN);
+    let pool = CompressorPool::new(jobs).map_err(Error::Threads)?;
+
+    let mut by_size: Vec<&Planned> = plan.to_push.iter().collect();
+    by_size.sort_by_cached_key(|p| std::cmp::Reverse(size_hint(&p.prefix)));
+    let (to_pack, packages) = unbounded();
+    for planned in by_size {
+        // The receiver is in scope: sending cannot fail.
+        let _ = to_pack.send(planned);
+    }
+    drop(to_pack);
+    let (tasks, task_queue) = bounded(1);
+    let (tag_tasks, tag_queue) = unbounded();
+    let (outcomes, results) = unbounded();
+
+    std::thread::scope(|scope| {
+        for _ in 0..jobs.get().min(plan.to_push.len()) {
+            let (packages, tasks, outcomes) = (packages.clone(), tasks.clone(), outcomes.clone());
+            let (context, pool, scratch) = (&context, &pool, scratch.path());
+            scope.spawn(move || context.pack_all(&packages, pool, scratch, &tasks, &outcomes));
+        }
+        drop(tasks);
+        for _ in 0..UPLOADS {
+            let (task_queue, tag_queue, outcomes) = (task_queue.clone(), tag_queue.clone(), outcomes.clone());
+            let context = &context;
+            scope.spawn(move || context.serve(task_queue, tag_queue, &outcomes));
+        }
+        drop(outcomes);
+        context.coordinate(&plan.to_push, &results, tag_tasks, &mut summary)
+    })?;
+    summary.pushed.sort_by(|a, b| a.tag.cmp(&b.tag));
+    Ok(summary)
+}
+
+/// Something that grows with the number of files, without walking them: the size of the install manifest.
+fn size_hint(prefix: &Path) -> u64 {
+    std::fs::metadata(prefix.join(".spack/install_manifest.json")).map_or(0, |m| m.len())
+}
+
+impl Context<'_> {
+    fn pack_all<'p>(
+        &self,
+        packages: &Receiver<&'p Planned>,
+        pool: &CompressorPool,
+        scratch: &Path,
+        tasks: &Sender<Task<'p>>,
+        outcomes: &Sender<Outcome<'p>>,
+    ) {
+        for planned in packages {
+            let label = self.label(planned);
+            self.reporter.event(Event::Started(Action::Push, &label));
+            let started = Instant::now();
+            let spooled = match self.database.node(&planned.hash) {
+                Some(node) => pack::spool(self.database, self.root, node, &planned.prefix, pool, scratch),
+                None => continue,
+            };
+            // A closed channel means that the coordinator has given up; so do we.
+            let sent = match spooled {
+                Ok(spooled) => tasks.send(Task::Upload(planned, spooled, started)).is_ok(),
+                Err(error) => outcomes.send(Outcome::Failed(planned, error)).is_ok(),
+            };
+            if !sent {
+                return;
+            }
+        }
+    }
+
+    /// Serves uploads and tags until both queues are closed.
+    fn serve<'p>(
+        &self,
+        mut uploads: Receiver<Task<'p>>,
+        mut tags: Receiver<Task<'p>>,
+        outcomes: &Sender<Outcome<'p>>,
+    ) {
+        let mut open = 2;
+        while open > 0 {
+            let task = crossbeam_channel::select! {
+                recv(tags) -> task => task.map_err(|_| &mut tags),
+                recv(uploads) -> task => task.map_err(|_| &mut uploads),
+            };
+            let outcome = match task {
+                Ok(Task::Upload(planned, spooled, started)) => match self.upload(planned, spooled, started) {
+                    Ok(layer) => Outcome::Uploaded(planned, layer),
+                    Err(error) => Outcome::Failed(planned, error),
+                },
+                Ok(Task::Tag(planned, image)) => match self.tag(planned, &image) {
+                    Ok(()) => Outcome::Tagged(planned, image),
+                    Err(error) => Outcome::Failed(planned, error),
+                },
+                Err(closed) => {
+                    *closed = crossbeam_channel::never();
+                    open -= 1;
+                    continue;
+                }
+            };
+            if outcomes.send(outcome).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn upload(&self, planned: &Planned, spooled: Spooled, started: Instant) -> Result<LayerInfo, Error> {
+        let Spooled { layer, file } = spooled;
+        let path = file.into_temp_path();
+        let source = BlobSource::file(path.to_path_buf(), layer.digest, layer.size);
+        let _ = self.repository.put_blob(&source)?;
+        self.reporter.event(Event::Finished {
+            action: Action::Push,
+            package: &self.label(planned),
+            bytes: layer.size,
+            elapsed: started.elapsed(),
+            detail: &layer.digest.to_string(),
+        });
+        Ok(layer)
+    }
+
+    /// Writes config and manifest of a package whose layers are all in the cache.
+    fn tag(&self, planned: &Planned, image: &Image) -> Result<(), Error> {
+        let Some(node) = self.database.node(&planned.hash) else { return Ok(()) };
+        let spec = ConcreteSpec::collect(self.database, node, self.database.spec_version())?;
+        let layers: Vec<&LayerInfo> = image.layers.iter().collect();
+        let mut environment = Environment::without_base();
+        for dependency in self.runtime_closure(node)? {
+            if let Some(path) = self.database.records.get(&dependency.hash).and_then(|r| r.path.as_ref()) {
+                environment.prepend_prefix(Path::new(path));
+            }
+        }
+        let config = image::config(&spec, &layers, &environment, self.timestamp(planned))?;
+        let manifest = image::manifest(node, &config, &layers);
+        let _ = self.repository.put_blob(&BlobSource::bytes(config))?;
+        self.repository.put_manifest(&package_tag::of(node)?, &manifest.media_type, &manifest.to_bytes()?)?;
+        Ok(())
+    }
+
+    /// The package's runtime closure without externals, dependencies before dependents: the order of layers.
+    fn runtime_closure(&self, node: &Node) -> Result<Vec<&Node>, Error> {
+        // The root comes from the database, so that all nodes have one owner.
+        let root = self.database.node(&node.hash).into_iter().collect::<Vec<_>>();
+        let mut nodes = topological(self.database, &root, DependencyTypes::RUNTIME)?;
+        nodes.retain(|n| !n.is_external());
+        nodes.reverse();
+        Ok(nodes)
+    }
+
+    fn timestamp(&self, planned: &Planned) -> Timestamp {
+        let installed = self.database.records.get(&planned.hash).and_then(|r| r.installation_time);
+        let installed = installed.and_then(|t| Timestamp::from_microsecond((t * 1e6) as i64).ok());
+        self.request.timestamp.or(installed).unwrap_or(Timestamp::UNIX_EPOCH)
+    }
+
+    fn label(&self, planned: &Planned) -> String {
+        format!("{}@{}/{}", planned.name, planned.version, planned.hash.short())
+    }
+
+    /// Decides when a package can be tagged, and collects what became of everything.
+    fn coordinate<'p>(
+        &self,
+        planned: &'p [Planned],
+        results: &Receiver<Outcome<'p>>,
+        tags: Sender<Task<'p>>,
+        summary: &mut PushSummary,
+    ) -> Result<(), Error> {
+        let mut layers: HashMap<DagHash, LayerInfo> = HashMap::new();
+        let mut untagged: HashSet<DagHash> = planned.iter().map(|p| p.hash.clone()).collect();
+        let mut waiting: Vec<&'p Planned> = Vec::new();
+        let mut known_absent: HashSet<DagHash> = HashSet::new();
+        self.reporter.event(Event::Expect(Action::Tag, planned.len()));
+        while !untagged.is_empty() {
+            let Ok(outcome) = results.recv() else { break };
+            match outcome {
+                Outcome::Uploaded(package, layer) => {
+                    layers.insert(package.hash.clone(), layer);
+                    waiting.push(package);
+                }
+                Outcome::Tagged(package, image) => {
+                    untagged.remove(&package.hash);
+                    summary.pushed.push(self.pushed(package, image));
+                }
+                Outcome::Failed(package, error) => {
+                    untagged.remove(&package.hash);
+                    layers.remove(&package.hash);
+                    known_absent.insert(package.hash.clone());
+                    let label = self.label(package);
+                    let message = crate::error::chain(&error);
+                    self.reporter.event(Event::Failed(Action::Push, &label, &message));
+                    summary.failed.push(Failure { package: label, message, error });
+                }
+            }
+            let mut still_waiting = Vec::new();
+            for package in std::mem::take(&mut waiting) {
+                let Some(node) = self.database.node(&package.hash) else { continue };
+                let closure = self.runtime_closure(node)?;
+                if closure.iter().any(|n| n.hash != package.hash && untagged.contains(&n.hash)) {
+                    still_waiting.push(package);
+                    continue;
+                }
+                match self.image(&closure, &mut layers, &mut known_absent) {
+                    Ok(image) => {
+                        let _ = tags.send(Task::Tag(package, image));
+                    }
+                    Err(error) => {
+                        untagged.remove(&package.hash);
+                        let label = self.label(package);
+                        let message = crate::error::chain(&error);
+                        self.reporter.event(Event::Failed(Action::Tag, &label, &message));
+                        summary.failed.push(Failure { package: label, message, error });
+                    }
+                }
+            }
+            waiting = still_waiting;
+        }
+        Ok(())
+    }
+
+    /// The layers of a package's image. A dependency that this push is not about is looked up in the cache.
+    fn image(
+        &self,
+        closure: &[&Node],
+        layers: &mut HashMap<DagHash, LayerInfo>,
+        known_absent: &mut HashSet<DagHash>,
+    ) -> Result<Image, Error> {
+        let mut image = Image { layers: Vec::new(), missing_layers: Vec::new() };
+        for node in closure {
+            if !layers.contains_key(&node.hash) && !known_absent.contains(&node.hash) {
+                match layer_in_cache(self.repository, node)? {
+                    Some(layer) => drop(layers.insert(node.hash.clone(), layer)),
+                    None => drop(known_absent.insert(node.hash.clone())),
+                }
+            }
+            match layers.get(&node.hash) {
+                Some(layer) => image.layers.push(*layer),
+                None => image.missing_layers.push(node.label()),
+            }
+        }
+        Ok(image)
+    }
+
+    fn pushed(&self, package: &Planned, image: Image) -> Pushed {
+        if !image.missing_layers.is_empty() {
+            self.reporter.event(Event::Warning(&format!(
+                "the image of {} will not run: the cache has no layer of {}",
+                self.label(package),
+                image.missing_layers.join(", ")
+            )));
+        }
+        let own = image.layers.last();
+        let pushed = Pushed {
+            name: package.name.clone(),
+            version: package.version.clone(),
+            hash: package.hash.to_string(),
+            tag: package.tag.clone(),
+            layer: own.map(|l| l.digest.to_string()).unwrap_or_default(),
+            diff_id: own.map(|l| l.diff_id.to_string()).unwrap_or_default(),
+            size: own.map(|l| l.size).unwrap_or_default(),
+            missing_layers: image.missing_layers,
+        };
+        self.reporter.event(Event::Detail(&format!("tagged {}", pushed.tag)));
+        pushed
+    }
+}
+
+/// The package layer that the cache has of `node`, from its manifest and config.
+fn layer_in_cache(repository: &dyn Repository, node: &Node) -> Result<Option<LayerInfo>, Error> {
+    let tag = package_tag::of(node)?;
+    let Some((_, manifest)) = image_manifest(repository, &ManifestRef::Tag(tag.clone()))? else {
+        return Ok(None);
+    };
+    let config = image_config(repository, &manifest)?;
+    match (manifest.layers.last(), config.root_fs.diff_ids.last()) {
+        (Some(layer), Some(diff_id)) => {
+            Ok(Some(LayerInfo { digest: layer.digest, diff_id: *diff_id, size: layer.size }))
+        }
+        _ => Err(Error::NotAPackage { tag: tag.to_string(), place: repository.url().to_string() }),
+    }
+}
+
+/// Where layers are spooled: beside the blobs of a layout, so that an upload is a rename, else a temporary place.
+struct Scratch {
+    path: PathBuf,
+    _owned: Option<tempfile::TempDir>,
+}
+
+impl Scratch {
+    fn for_repository(repository: &dyn Repository) -> Result<Self, Error> {
+        if let Some(path) = repository.scratch_dir() {
+            return Ok(Self { path, _owned: None });
+        }
+        let dir = tempfile::Builder::new().prefix("strata-push-").tempdir();
+        let dir = dir.map_err(|e| Error::io(&std::env::temp_dir(), e))?;
+        Ok(Self { path: dir.path().to_owned(), _owned: Some(dir) })
+    }
+
+    fn path(&self) -> &Path {
+        &self.path
+    }
+}

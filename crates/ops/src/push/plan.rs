@@ -1,0 +1,187 @@
+//! Which packages a push is about: selected, with their runtime closure, and not in the cache yet.
+
+use crate::error::Error;
+use crate::parallel;
+use crate::report::{Event, Reporter};
+use crate::{package_tag, select};
+use serde::Serialize;
+use std::collections::HashSet;
+use std::path::PathBuf;
+use strata_oci::{Repository, TagName};
+use strata_spec::{DagHash, Database, Node, Selector, closure};
+
+/// Which part of the closure to push.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Only {
+    /// Roots and dependencies.
+    #[default]
+    Everything,
+    /// The roots alone.
+    Package,
+    /// The dependencies alone.
+    Dependencies,
+}
+
+/// What to push.
+#[derive(Debug, Default)]
+pub struct PushRequest {
+    /// The roots; none means every explicitly installed spec.
+    pub selectors: Vec<Selector>,
+    /// Which part of their closure.
+    pub only: Only,
+    /// Push again what the cache has already.
+    pub force: bool,
+    /// Packages packed at the same time, and threads that compress.
+    pub jobs: usize,
+    /// `archive_timestamp` for every package (`SOURCE_DATE_EPOCH`); its time of installation otherwise.
+    pub timestamp: Option<jiff::Timestamp>,
+}
+
+/// A package that will be pushed.
+#[derive(Debug, Serialize)]
+pub struct Planned {
+    /// Package name.
+    pub name: String,
+    /// Version.
+    pub version: String,
+    /// DAG hash.
+    pub hash: DagHash,
+    /// The tag it gets.
+    pub tag: String,
+    /// Where it is installed.
+    pub prefix: PathBuf,
+}
+
+/// A package of the closure that is recorded but cannot be packed.
+#[derive(Clone, Debug, Serialize)]
+pub struct Unavailable {
+    /// Label of the package.
+    pub package: String,
+    /// Why not.
+    pub reason: String,
+}
+
+/// What a push would do.
+#[derive(Debug, Serialize)]
+pub struct PushPlan {
+    /// What will be packed and uploaded, dependencies first.
+    pub to_push: Vec<Planned>,
+    /// Labels of what the cache has already.
+    pub present: Vec<String>,
+    /// What is recorded but not installed.
+    pub unavailable: Vec<Unavailable>,
+}
+
+/// Selects what to push from `database` and asks the cache what it has.
+pub fn plan(
+    database: &Database,
+    repository: &dyn Repository,
+    request: &PushRequest,
+    reporter: &dyn Reporter,
+) -> Result<PushPlan, Error> {
+    let (nodes, mut unavailable) = selected(database, request)?;
+    let mut candidates = Vec::new();
+    for node in nodes {
+        match prefix_of(database, node) {
+            Ok(prefix) => candidates.push((node, prefix)),
+            Err(reason) => unavailable.push(Unavailable { package: node.label(), reason }),
+        }
+    }
+
+    let mut plan = PushPlan { to_push: Vec::new(), present: Vec::new(), unavailable };
+    let present = if request.force {
+        HashSet::new()
+    } else {
+        reporter.event(Event::Phase("Checking what the cache has"));
+        let tags: Vec<(DagHash, TagName)> = candidates
+            .iter()
+            .map(|(node, _)| Ok((node.hash.clone(), package_tag::of(node)?)))
+            .collect::<Result<_, Error>>()?;
+        present_hashes(repository, &tags)?
+    };
+    for (node, prefix) in candidates {
+        if present.contains(&node.hash) {
+            plan.present.push(node.label());
+        } else {
+            plan.to_push.push(Planned {
+                name: node.name.clone(),
+                version: node.version.clone(),
+                hash: node.hash.clone(),
+                tag: package_tag::of(node)?.to_string(),
+                prefix,
+            });
+        }
+    }
+    Ok(plan)
+}
+
+/// The nodes to push, dependencies before dependents, externals left out; and the roots that are recorded only.
+fn selected<'d>(
+    database: &'d Database,
+    request: &PushRequest,
+) -> Result<(Vec<&'d Node>, Vec<Unavailable>), Error> {
+    let mut roots: Vec<&Node> = Vec::new();
+    let mut unavailable = Vec::new();
+    if request.selectors.is_empty() {
+        roots.extend(select::installed(database).filter(|r| r.explicit).map(|r| &r.node));
+    }
+    for selector in &request.selectors {
+        let place = "this store";
+        match select::one(select::installed(database), selector, place) {
+            Ok(record) => roots.push(&record.node),
+            Err(error @ Error::NoSuchSpec { .. }) => {
+                // Recorded, but not installed, is not a typing error: list it and go on with the rest.
+                match select::one(database.records.values(), selector, place) {
+                    Ok(record) if record.node.is_external() => unavailable.push(Unavailable {
+                        package: record.node.label(),
+                        reason: "an external package: it has no prefix of ours".to_owned(),
+                    }),
+                    Ok(record) => unavailable.push(Unavailable {
+                        package: record.node.label(),
+                        reason: "recorded, but not installed".to_owned(),
+                    }),
+                    Err(_) => return Err(error),
+                }
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    let mut nodes = match request.only {
+        Only::Package => {
+            let mut seen = HashSet::new();
+            roots.into_iter().filter(|n| seen.insert(&n.hash)).collect()
+        }
+        Only::Everything => closure(database, &roots)?,
+        Only::Dependencies => {
+            let hashes: HashSet<&DagHash> = roots.iter().map(|n| &n.hash).collect();
+            let mut nodes = closure(database, &roots)?;
+            nodes.retain(|n| !hashes.contains(&n.hash));
+            nodes
+        }
+    };
+    nodes.reverse();
+    Ok((nodes, unavailable))
+}
+
+/// Where the package is installed, or why it cannot be packed.
+fn prefix_of(database: &Database, node: &Node) -> Result<PathBuf, String> {
+    let record = database.records.get(&node.hash).filter(|r| r.installed);
+    let record = record.ok_or_else(|| "recorded, but not installed".to_owned())?;
+    let path = record.path.as_ref().ok_or_else(|| "its record has no path".to_owned())?;
+    let prefix = PathBuf::from(path);
+    if !prefix.is_dir() {
+        return Err(format!("its prefix {path} does not exist"));
+    }
+    Ok(prefix)
+}
+
+/// Which of the tagged packages the cache has. "Not found" is an answer; anything else is an error.
+fn present_hashes(
+    repository: &dyn Repository,
+    tags: &[(DagHash, TagName)],
+) -> Result<HashSet<DagHash>, Error> {
+    let found = parallel::map(tags, parallel::REQUESTS, |(hash, tag)| {
+        Ok::<_, Error>(repository.resolve(tag)?.map(|_| hash.clone()))
+    })?;
+    Ok(found.into_iter().flatten().collect())
+}
