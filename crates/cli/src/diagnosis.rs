@@ -6,6 +6,9 @@ use std::fmt;
 use std::io;
 use strata_oci::ErrorKind;
 use strata_ops::Error;
+use strata_store::removal::RemovalError;
+use strata_store::stage::StageError;
+use strata_store::{LockError, StoreError};
 
 /// Some of it failed.
 pub(crate) const SOME_FAILED: u8 = 1;
@@ -186,14 +189,11 @@ fn kind(error: &Error) -> Kind {
         } => KIND_USAGE,
         Error::Relocate { source: RelocateError::MachO { .. }, .. } => KIND_FAILED,
         Error::Relocate { .. } => KIND_CORRUPT,
-        Error::Store(strata_store::StoreError::Root(_)) => KIND_USAGE,
-        Error::Store(strata_store::StoreError::Index(index)) => system_kind(index).unwrap_or(KIND_CORRUPT),
-        Error::Store(strata_store::StoreError::Lock(strata_store::LockError::Timeout { .. })) => {
-            KIND_TRY_AGAIN
-        }
-        Error::Store(strata_store::StoreError::Lock(strata_store::LockError::ReadOnly { .. })) => {
-            KIND_NOT_ALLOWED
-        }
+        Error::Store(StoreError::Root(_)) => KIND_USAGE,
+        Error::Store(StoreError::Index(index)) => system_kind(index).unwrap_or(KIND_CORRUPT),
+        Error::Store(StoreError::Lock(lock))
+        | Error::Stage(StageError::Lock(lock))
+        | Error::Removal(RemovalError::Stage(StageError::Lock(lock))) => lock_kind(lock),
         Error::Config(_) => system_kind(error).unwrap_or(KIND_USAGE),
         Error::Pack(_)
         | Error::Store(_)
@@ -203,6 +203,14 @@ fn kind(error: &Error) -> Kind {
         | Error::Removal(_)
         | Error::Threads(_)
         | Error::Io { .. } => system_kind(error).unwrap_or(KIND_FAILED),
+    }
+}
+
+fn lock_kind(error: &LockError) -> Kind {
+    match error {
+        LockError::Timeout { .. } => KIND_TRY_AGAIN,
+        LockError::ReadOnly { .. } => KIND_NOT_ALLOWED,
+        _ => system_kind(error).unwrap_or(KIND_DISK),
     }
 }
 

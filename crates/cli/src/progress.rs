@@ -130,8 +130,9 @@ impl Console {
                 let detail = if self.verbose { format!(" {detail}") } else { String::new() };
                 format!("{} {package} ({seconds:.2} s{speed}){detail}", past(*action))
             }),
-            Event::Failed(action, package, message) => {
-                Some(format!("failed to {} {package}: {message}", verb(*action)))
+            // What went wrong is said in the end, with what to do about it.
+            Event::Failed(action, package, _) => {
+                said.then(|| format!("could not {} {package}", verb(*action)))
             }
             Event::Started(action, package) => {
                 self.verbose.then(|| format!("{} {package}…", present(*action)))

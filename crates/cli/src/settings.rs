@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 pub(crate) struct Settings {
     /// Root of the install tree, padded underneath or not.
     pub(crate) store: PathBuf,
+    /// Whether somebody named the store; the default one need not exist.
+    pub(crate) store_is_named: bool,
     /// Pad the root of a new install tree to this many bytes.
     pub(crate) padded_length: Option<usize>,
     /// The user scope of Spack's configuration.
@@ -32,6 +34,7 @@ impl Settings {
             variable("SPACK_ROOT").map(|root| root.join("opt/spack")).filter(|root| has_database(root));
         Self {
             store: global.store.clone().or(spack).unwrap_or_else(|| data.join("strata/store")),
+            store_is_named: global.store.is_some(),
             padded_length: global.padded_length,
             user_scope: variable("SPACK_USER_CONFIG_PATH").unwrap_or_else(|| home.join(".spack")),
             cores: std::thread::available_parallelism().map_or(1, usize::from),

@@ -1,5 +1,7 @@
 //! Specs, orders and databases against what real Spack produced (`golden/README.md`).
 
+#![allow(clippy::unwrap_used)]
+
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

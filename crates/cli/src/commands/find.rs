@@ -32,6 +32,10 @@ pub(crate) fn location(args: &args::Location, settings: &Settings) -> Result<Out
 }
 
 fn read(settings: &Settings) -> Result<(Database, String), Diagnosis> {
+    // Before the first install there is no store, and nothing in it.
+    if !settings.store_is_named && !settings.store.exists() {
+        return Ok((Database::default(), settings.store.display().to_string()));
+    }
     let store = store(settings)?;
     let database = store.read().map_err(strata_ops::Error::from)?;
     Ok((database, store.root().root().display().to_string()))

@@ -27,15 +27,13 @@ fn blobs(world: &World) -> Vec<PathBuf> {
     blobs
 }
 
-/// Nothing but an empty store: a database without packages, no prefixes, no staging.
-fn assert_nothing_installed(world: &World, root: &Path) {
-    let left: Vec<PathBuf> = tree(root)
-        .into_iter()
-        .filter(|path| path.starts_with("linux-") || text(path).contains("strata-stage/"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}");
+/// `package` is not installed, and nothing is staged.
+fn assert_nothing_installed(world: &World, root: &Path, package: &str) {
+    let left = tree(root);
+    let named = format!("/{package}-");
+    assert!(!left.iter().any(|p| text(p).contains(&named) || text(p).contains("strata-stage/")), "{left:?}");
     if root.exists() {
-        assert_eq!(world.ok(["--store", text(root), "find"]), "");
+        assert!(!world.ok(["--store", text(root), "find"]).contains(package));
     }
 }
 
@@ -171,7 +169,7 @@ fn a_root_that_is_too_long() {
     // The sample is padded to 128 bytes; with sbang a root can have 117.
     let long = world.path(&"r".repeat(160));
     let ran = install(&world, &long, &cache, "hello");
-    ran.fails(USAGE, &["bin/sbang", "127", "117"]);
+    ran.fails(USAGE, &["bin/sbang", "at most 117 bytes"]);
     assert!(!long.exists());
 
     // A padded root is longer than the strings allow, but its sbang is not.
@@ -228,11 +226,10 @@ fn blobs_that_are_truncated_or_corrupted() {
             let root = world.path("root");
             let ran = install(&world, &root, &cache, "hello");
             ran.fails(CORRUPT, &[digest]);
-            assert_eq!(world.run(["--store", text(&root), "find", "hello"]).code, Some(NOT_FOUND));
-            assert!(
-                !text(&root).is_empty() && !tree(&root).iter().any(|p| text(p).contains("strata-stage/"))
-            );
-            std::fs::remove_dir_all(root).unwrap();
+            assert_nothing_installed(&world, &root, "hello");
+            if root.exists() {
+                std::fs::remove_dir_all(root).unwrap();
+            }
         }
         std::fs::write(blob, good).unwrap();
     }
@@ -364,6 +361,9 @@ fn a_disk_that_is_full() {
     let root = small.path.join("root");
     install(&world, &root, &cache, "hello").fails(DISK, &["No space left on device", text(&root)]);
     assert!(!tree(&root).iter().any(|p| p.starts_with("linux-") || text(p).contains("strata-stage/")));
+    // Not one more byte.
+    let mut filler = std::fs::File::create(small.path.join("filler")).unwrap();
+    while filler.write_all(&[0; 512]).is_ok() {}
     let push = ["--store", text(&store.unpadded_root), "buildcache", "push"];
     let full = format!("oci+file://{}", small.path.join("cache").display());
     world.run([&push[..], &[&full]].concat()).fails(DISK, &["No space left on device"]);
@@ -372,7 +372,7 @@ fn a_disk_that_is_full() {
 #[test]
 fn a_store_that_is_read_only() {
     let world = World::new();
-    let (store, cache) = world.sample_cache();
+    let (_, cache) = world.sample_cache();
     let root = world.path("root");
     world.ok(["--store", text(&root), "install", "-m", &cache, "greet"]);
     let Some(_mounted) = Mounted::read_only(&root) else {
@@ -385,8 +385,6 @@ fn a_store_that_is_read_only() {
     // Reading goes on working.
     assert_eq!(world.ok(["--store", text(&root), "find"]), "greet@1.0\n");
     world.ok(["--store", text(&root), "buildcache", "push", &world.layout("from-read-only")]);
-    assert_nothing_installed(&world, &world.path("nowhere"));
-    drop(store);
 }
 
 /// A mount of the test's own, undone at its end.

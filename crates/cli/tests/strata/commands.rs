@@ -91,7 +91,7 @@ fn what_to_push_can_be_said() {
     let world = World::new();
     let store = world.sample_store();
     let pushed = |arguments: &[&str]| {
-        let cache = world.layout(&arguments.join("_").replace(['/', '-'], ""));
+        let cache = world.layout(&format!("cache{}", arguments.join("_")));
         let all =
             [&["--json", "--store", text(&store.unpadded_root), "buildcache", "push", &cache], arguments];
         let result = world.run(all.concat()).json()["result"].clone();

@@ -188,13 +188,18 @@ fn unresolved(root: &Path) -> BTreeMap<PathBuf, Vec<String>> {
     missing
 }
 
-/// The programs in `bin` directories, relative to `directory`, and how `--version` ends.
+/// The programs in `bin` directories, relative to `directory`, and how `--version` ends. Scripts behind sbang are
+/// left out: an unpacked store has no sbang.
 fn versions(directory: &Path) -> BTreeMap<PathBuf, Option<i32>> {
     let mut found = BTreeMap::new();
     for package in std::fs::read_dir(directory).unwrap() {
         let bin = package.unwrap().path().join("bin");
         for program in std::fs::read_dir(bin).into_iter().flatten() {
             let program = program.unwrap().path();
+            let start = std::fs::read(&program).unwrap_or_default();
+            if start.split(|byte| *byte == b'\n').next().is_some_and(|line| line.ends_with(b"/bin/sbang")) {
+                continue;
+            }
             let mut command = Command::new("timeout");
             command.args(["10"]).arg(&program).arg("--version").env_clear().env("TERM", "dumb");
             command.env("PATH", "/usr/bin:/bin").env("PYTHONDONTWRITEBYTECODE", "1");

@@ -133,7 +133,7 @@ fn each_is_refused_by_name() {
         (&[(T::Regular, "PREFIX/../../escaped", "", 0o644)], ".."),
         (&[(T::Regular, "../escaped", "", 0o644)], ".."),
         (&[(T::Regular, "/escaped-from-strata-test", "", 0o644)], "absolute"),
-        (&[(T::Regular, "elsewhere/file", "", 0o644)], "elsewhere/file"),
+        (&[(T::Regular, "elsewhere/file", "", 0o644)], "elsewhere"),
         (&[(T::Link, "PREFIX/hard", &outside, 0o644)], "PREFIX/hard"),
         (&[(T::Link, "PREFIX/hard", "../../outside", 0o644)], "PREFIX/hard"),
         (&[(T::Link, "PREFIX/hard", "PREFIX/not-there", 0o644)], "PREFIX/hard"),

@@ -48,7 +48,7 @@ impl Blobs {
             BlobKind::File(path) => {
                 let mut file = File::open(path).map_err(Error::io("read", path))?;
                 if path.starts_with(session.directory()) {
-                    verified(&mut file, path, source, &mut io::sink())?;
+                    verified(&mut file, path, source, (&mut io::sink(), path))?;
                     session.share(&file, path)?;
                     file.sync_all().map_err(Error::io("synchronize", path))?;
                     path.clone()
@@ -76,7 +76,7 @@ fn copy_verified(
     session: &Session,
 ) -> Result<PathBuf, Error> {
     let (mut file, path) = session.create_file()?;
-    let written = verified(reader, location, source, &mut file)
+    let written = verified(reader, location, source, (&mut file, &path))
         .and_then(|()| file.sync_all().map_err(Error::io("synchronize", &path)));
     if let Err(error) = written {
         // The session would remove it too, but a long one should not collect what failed.
@@ -86,12 +86,12 @@ fn copy_verified(
     Ok(path)
 }
 
-/// Passes the bytes of `reader` to `writer`; an error if they are not those of `source`.
+/// Passes the bytes of `reader` to the writer, with its path; an error if they are not those of `source`.
 fn verified(
     reader: impl Read,
     location: &Path,
     source: &BlobSource,
-    writer: &mut impl Write,
+    (writer, target): (&mut impl Write, &Path),
 ) -> Result<(), Error> {
     let descriptor = Descriptor::new("", source.digest, source.size);
     let mut reader = VerifyingReader::new(reader, location.display().to_string(), &descriptor);
@@ -104,6 +104,6 @@ fn verified(
             Err(error) if BlobError::of(&error).is_some() => return Err(Error::from_read(error, location)),
             Err(error) => return Err(Error::io("read", location)(error)),
         };
-        writer.write_all(&chunk[..count]).map_err(Error::io("write a blob of", location))?;
+        writer.write_all(&chunk[..count]).map_err(Error::io("write", target))?;
     }
 }

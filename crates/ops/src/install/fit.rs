@@ -11,6 +11,7 @@ use super::resolve::Mirror;
 use crate::error::Error;
 use crate::parallel;
 use crate::report::{Event, Reporter};
+use std::convert::Infallible;
 use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
@@ -28,15 +29,20 @@ pub(super) fn check(
     options: &InstallOptions,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
-    let Some(sample) = plan.to_install.iter().min_by_key(|planned| planned.size) else { return Ok(()) };
-    if !may_fail(sample, mirrors, root)? {
+    let mut by_size: Vec<&PlannedInstall> = plan.to_install.iter().collect();
+    by_size.sort_by_key(|planned| planned.size);
+    // A layer that cannot be read says nothing of the others: installing it will report why.
+    let answer = by_size.into_iter().find_map(|sample| may_fail(sample, mirrors, root).ok());
+    if !answer.unwrap_or(false) {
         return Ok(());
     }
     reporter.event(Event::Phase(
         "Checking that paths fit: the root is not much shorter than the one packages were built for",
     ));
-    let misfits = parallel::map(&plan.to_install, options.jobs, |planned| misfit(planned, mirrors, here))?;
-    let mut misfits = misfits.into_iter().flatten();
+    let misfits = parallel::map(&plan.to_install, options.jobs, |planned| {
+        Ok::<_, Infallible>(misfit(planned, mirrors, here).ok().flatten())
+    });
+    let mut misfits = misfits.into_iter().flatten().flatten();
     let Some(first) = misfits.next() else { return Ok(()) };
     let longest_root = misfits.fold(first.longest_root, |a, b| a.into_iter().chain(b.longest_root).min());
     Err(Error::DoesNotFit {
@@ -77,7 +83,7 @@ fn misfit(planned: &PlannedInstall, mirrors: &[Mirror], here: &Here) -> Result<O
     let unpack_error = |source| Error::Unpack { package: label.clone(), source };
     let options = UnpackOptions { limits: Limits::for_layer(planned.place.layer.size), threads: 1 };
     let mut layer = LayerReader::open(planned, mirrors)?;
-    let unpacked = read_build_info(layer.from_start()?, &options).map_err(unpack_error)?;
+    let unpacked = read_build_info(layer.rewound()?, &options).map_err(unpack_error)?;
     let map = here.prefix_map(&label, &unpacked.build_info)?;
     if !map.may_fail() {
         return Ok(None);
@@ -94,7 +100,7 @@ fn misfit(planned: &PlannedInstall, mirrors: &[Mirror], here: &Here) -> Result<O
         }
         Ok::<_, std::io::Error>(())
     };
-    for_each_file(layer.from_start()?, &unpacked.prefix_in_layer, &options, visit).map_err(unpack_error)?;
+    for_each_file(layer.rewound()?, &unpacked.prefix_in_layer, &options, visit).map_err(unpack_error)?;
     let longest_root = fit.longest_root();
     Ok(fit.finish().err().map(|misfit| MisfitPackage {
         package: label.clone(),
@@ -122,7 +128,7 @@ impl<'m> LayerReader<'m> {
         Ok(Self::Spooled(file))
     }
 
-    fn from_start(&mut self) -> Result<Box<dyn Read + '_>, Error> {
+    fn rewound(&mut self) -> Result<Box<dyn Read + '_>, Error> {
         match self {
             Self::Layout(planned, mirror) => Ok(mirror.repository.blob(&planned.place.layer)?),
             Self::Spooled(file) => {
