@@ -8,4 +8,5 @@ mod golden_install;
 mod golden_push;
 mod hostile_layers;
 mod kill;
+mod reference;
 mod support;
