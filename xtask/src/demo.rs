@@ -7,7 +7,7 @@
 use std::error::Error;
 use std::ffi::OsStr;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Instant;
 use strata_testkit::sample_store::SampleStore;
 
@@ -58,14 +58,16 @@ fn step<T>(what: &str, work: impl FnOnce() -> Result<T, Box<dyn Error>>) -> Resu
     Ok(result)
 }
 
-/// Builds the command and says where it is.
+/// Builds the command and says where it is. Cargo tells on standard error how far it is: it takes a while.
 fn build() -> Result<std::path::PathBuf, Box<dyn Error>> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let arguments = ["build", "--quiet", "--release", "--package", "strata-cli", "--message-format=json"];
-    let output = Command::new(cargo).current_dir(&root).args(arguments).output()?;
+    let format = "--message-format=json-render-diagnostics";
+    let mut command = Command::new(cargo);
+    command.current_dir(&root).args(["build", "--release", "--package", "strata-cli", format]);
+    let output = command.stderr(Stdio::inherit()).output()?;
     if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned().into());
+        return Err(format!("cargo: {}", output.status).into());
     }
     // One JSON document a line; the one about the binary says where it is.
     let text = String::from_utf8(output.stdout)?;
