@@ -15,7 +15,7 @@ use crate::{BlobError, Digest, ManifestError, ReferenceError, TagName};
 pub enum ErrorKind {
     /// What was named does not exist there.
     NotFound,
-    /// The registry wants credentials, or does not allow it with those given.
+    /// The registry wants credentials, or does not allow it with those given; or the system does not allow it.
     Denied,
     /// No answer, or the answer of something that is not the registry.
     Unreachable,
@@ -233,7 +233,10 @@ impl Error {
             | Self::DanglingTag { .. }
             | Self::TooLarge { .. } => ErrorKind::Corrupt,
             Self::NoSuchBlob { .. } | Self::NoSuchCache { .. } => ErrorKind::NotFound,
-            Self::Io { .. } => ErrorKind::Io,
+            Self::Io { cause, .. } => match cause.kind() {
+                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
+                _ => ErrorKind::Io,
+            },
         }
     }
 
@@ -284,6 +287,17 @@ mod tests {
             let status = Status(reqwest::StatusCode::from_u16(code).unwrap());
             let error = Error::Status { method: "GET", url: "u".into(), status, words: "w".into() };
             assert_eq!(error.kind(), kind, "{error}");
+        }
+    }
+
+    #[test]
+    fn what_the_system_forbids_is_denied_and_a_failing_disk_is_not() {
+        for (cause, kind) in [
+            (io::ErrorKind::PermissionDenied, ErrorKind::Denied),
+            (io::ErrorKind::ReadOnlyFilesystem, ErrorKind::Denied),
+            (io::ErrorKind::StorageFull, ErrorKind::Io),
+        ] {
+            assert_eq!(Error::io("read", Path::new("/x"))(cause.into()).kind(), kind);
         }
     }
 

@@ -3,6 +3,7 @@
 //! Spec JSON and other people's keys are passed on as they came: nothing is re-ordered, no number is re-formatted,
 //! no escape rewritten.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
@@ -113,11 +114,19 @@ impl<'de> Deserialize<'de> for RawObject {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<RawObject, A::Error> {
-                let mut object = RawObject::new();
+                let mut members: Vec<(String, Box<RawValue>)> = Vec::new();
+                // Looking through the members for each would take a registry's nonsense days.
+                let mut places: HashMap<String, usize> = HashMap::new();
                 while let Some((key, value)) = map.next_entry::<String, Box<RawValue>>()? {
-                    object.set_raw(key, value);
+                    match places.get(&key) {
+                        Some(&at) => members[at].1 = value,
+                        None => {
+                            places.insert(key.clone(), members.len());
+                            members.push((key, value));
+                        }
+                    }
                 }
-                Ok(object)
+                Ok(RawObject { members })
             }
         }
 
@@ -144,6 +153,14 @@ mod tests {
     #[test]
     fn a_repeated_key_keeps_its_first_place_and_last_value() {
         assert_eq!(serde_json::to_string(&parse(r#"{"a":1,"b":2,"a":3}"#)).unwrap(), r#"{"a":3,"b":2}"#);
+    }
+
+    #[test]
+    fn very_many_members_are_read_at_once() {
+        let members: Vec<String> = (0..300_000).map(|number| format!("\"k{number}\":0")).collect();
+        let start = std::time::Instant::now();
+        assert_eq!(parse(&format!("{{{}}}", members.join(","))).len(), members.len());
+        assert!(start.elapsed().as_secs() < 10, "{:?}", start.elapsed());
     }
 
     #[test]
