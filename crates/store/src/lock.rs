@@ -11,8 +11,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
 use std::fmt;
-use std::fs::{File, OpenOptions};
+use std::fs::{File, OpenOptions, Permissions};
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 use strata_spec::DagHash;
@@ -176,7 +177,7 @@ pub fn try_acquire(path: &Path, range: ByteRange, kind: LockKind) -> Result<Opti
 
 fn open(path: &Path, kind: LockKind) -> Result<Option<File>, LockError> {
     let failed = |source| LockError::Open { path: path.into(), source };
-    let refused = match OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path) {
+    let refused = match open_or_create(path) {
         Ok(file) => return Ok(Some(file)),
         Err(error) => error,
     };
@@ -193,6 +194,26 @@ fn open(path: &Path, kind: LockKind) -> Result<Option<File>, LockError> {
         }
         _ => Err(failed(refused)),
     }
+}
+
+/// The lock file `path`, made if need be. Whoever may write in its directory may lock it then, whatever the umask of
+/// who came first: in a store that is shared by a group, a lock file that only its owner can open locks out the rest.
+pub(crate) fn open_or_create(path: &Path) -> io::Result<File> {
+    let existing = || OpenOptions::new().read(true).write(true).open(path);
+    match existing() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        other => return other,
+    }
+    let file = match OpenOptions::new().read(true).write(true).create_new(true).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => return existing(),
+        other => other?,
+    };
+    if let Some(directory) = path.parent().and_then(|directory| directory.metadata().ok()) {
+        let mode = file.metadata()?.mode() | directory.mode() & 0o666;
+        // Where modes cannot be set, they do not matter either.
+        let _ = file.set_permissions(Permissions::from_mode(mode & 0o777));
+    }
+    Ok(file)
 }
 
 /// One attempt: whether the lock is ours now.

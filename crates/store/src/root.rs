@@ -32,6 +32,14 @@ pub enum RootError {
         /// Where one was expected.
         dir: PathBuf,
     },
+    /// It cannot be said whether there is a store: the directory may not be looked into.
+    #[error("cannot look into {}: {source}", dir.display())]
+    Unreadable {
+        /// The directory.
+        dir: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
     /// Several padded roots below one directory, and nothing says which is meant.
     #[error("several Spack databases below {}: {}", dir.display(), list(found))]
     Ambiguous {
@@ -81,7 +89,8 @@ impl StoreRoot {
     /// not, or a padded root itself.
     ///
     /// # Errors
-    /// [`RootError::NoDatabase`] if there is none, [`RootError::Ambiguous`] if there are several paddings.
+    /// [`RootError::NoDatabase`] if there is none, [`RootError::Ambiguous`] if there are several paddings,
+    /// [`RootError::Unreadable`] if that cannot be said.
     pub fn open(dir: &Path) -> Result<Self, RootError> {
         let dir = absolute(dir)?;
         Self::find(&dir)?.ok_or(RootError::NoDatabase { dir })
@@ -102,7 +111,7 @@ impl StoreRoot {
     }
 
     fn find(dir: &Path) -> Result<Option<Self>, RootError> {
-        if dir.join(DATABASE_DIRECTORY).is_dir() {
+        if has_database(dir)? {
             return Ok(Some(Self { root: dir.into(), unpadded: without_padding(dir) }));
         }
         let mut found = Vec::new();
@@ -110,7 +119,7 @@ impl StoreRoot {
         while let Some(at) = level.take() {
             for name in padding_below(&at) {
                 let below = at.join(&name);
-                if below.join(DATABASE_DIRECTORY).is_dir() {
+                if has_database(&below)? {
                     found.push(below.clone());
                 }
                 if name.as_bytes() == PLACEHOLDER.as_bytes() {
@@ -147,6 +156,17 @@ impl StoreRoot {
             return Err(SbangTooLong { path, root: self.unpadded.clone(), longest_root: LONGEST_SBANG_ROOT });
         }
         Ok(path)
+    }
+}
+
+/// Whether there is a database directory in `root`.
+pub(crate) fn has_database(root: &Path) -> Result<bool, RootError> {
+    match root.join(DATABASE_DIRECTORY).metadata() {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+            Err(RootError::Unreadable { dir: root.into(), source })
+        }
+        Err(_) => Ok(false),
     }
 }
 

@@ -6,8 +6,8 @@
 use crate::replace_file::{Durability, Replacement, host_and_process};
 use crate::root::{SbangTooLong, StoreRoot};
 use std::io;
-use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
 
 /// The script.
 const SCRIPT: &str = include_str!("sbang.sh");
@@ -48,8 +48,22 @@ pub fn install_sbang(root: &StoreRoot) -> Result<PathBuf, SbangError> {
     let temporary = directory.join(temporary);
     let replacement =
         Replacement { temporary: &temporary, mode: Some(0o755), durability: Durability::Synced };
-    std::fs::create_dir_all(&directory)
+    create_directory(&directory)
         .and_then(|()| replacement.write(&path, SCRIPT.as_bytes()))
         .map_err(|source| SbangError::Write { path: path.clone(), source })?;
     Ok(path)
+}
+
+/// Makes the directory, if it is not there, so that everybody can run what is in it, whatever the umask: mode 0755 as
+/// in Spack (`set_install_permissions` in its `filesystem.py`).
+fn create_directory(directory: &Path) -> io::Result<()> {
+    std::fs::create_dir_all(directory.parent().unwrap_or(directory))?;
+    match std::fs::create_dir(directory) {
+        Ok(()) => {
+            let mode = directory.metadata()?.mode();
+            std::fs::set_permissions(directory, PermissionsExt::from_mode(0o755 | mode & 0o7000))
+        }
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
 }

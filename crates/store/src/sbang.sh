@@ -18,10 +18,10 @@ fail() {
 script=$1
 [ -f "$script" ] || fail "$script: no such script"
 
-# The later of the first two lines that names an interpreter decides.
+# The later of the first two lines that names an interpreter decides, after any blanks that `read` takes off.
 command_line=
 number=0
-while [ "$number" -lt 2 ] && { IFS= read -r line || [ -n "$line" ]; }; do
+while [ "$number" -lt 2 ] && { read -r line || [ -n "$line" ]; }; do
     number=$((number + 1))
     case $line in
         '#!'*) command_line=${line#'#!'} ;;

@@ -14,7 +14,9 @@ use crate::replace_file::{hostname, sync_directory};
 use crate::root::StoreRoot;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
+use std::fs::Permissions;
 use std::io;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -32,6 +34,9 @@ const GATE: &str = "strata-stage.lock";
 const LOCK: &str = "lock";
 /// The gate is held for a few system calls; who waits longer waits for a hung file system.
 const GATE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How often a prefix's parent directory is made again after somebody took it away.
+const ATTEMPTS: usize = 100;
+const SET_GROUP_ID: u32 = 0o2000;
 /// Locks may not reach other hosts on a network file system: what those left must also be this old.
 const FOREIGN_AGE: Duration = Duration::from_secs(24 * 3600);
 
@@ -99,18 +104,24 @@ impl StageArea {
     pub fn open(root: &StoreRoot) -> Result<Self, StageError> {
         let database_directory = root.database_directory();
         let _gate = enter(&database_directory)?;
-        let directory = database_directory.join(AREA).join(format!("run.{}", uuid::Uuid::new_v4().simple()));
-        std::fs::create_dir_all(&directory).map_err(failed("create", &directory))?;
+        let area = database_directory.join(AREA);
+        create_like_parent(&area).map_err(failed("create", &area))?;
+        let directory = area.join(format!("run.{}", uuid::Uuid::new_v4().simple()));
+        std::fs::create_dir(&directory).map_err(failed("create", &directory))?;
         let lock_file = directory.join(LOCK);
         std::fs::write(&lock_file, hostname()).map_err(failed("write", &lock_file))?;
         let alive = lock::acquire(&lock_file, ByteRange::WHOLE_FILE, LockKind::Write, Some(Duration::ZERO))?;
         Ok(Self { run: Arc::new(Run { directory, database_directory, _alive: alive }) })
     }
 
-    /// A new empty directory to unpack the package of that hash into.
+    /// A new empty directory to unpack the package of that hash into, with the mode of a prefix: 0755 whatever the
+    /// umask, as by default in Spack (`get_package_dir_permissions` in its `package_prefs.py`).
     pub fn stage(&self, hash: &DagHash) -> Result<StagedPrefix, StageError> {
         let path = self.run.directory.join(format!("{hash}.{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&path).map_err(failed("create", &path))?;
+        let mode = path.metadata().map_err(failed("create", &path))?.mode();
+        std::fs::set_permissions(&path, Permissions::from_mode(0o755 | mode & SET_GROUP_ID))
+            .map_err(failed("create", &path))?;
         Ok(StagedPrefix { path, _run: Arc::clone(&self.run) })
     }
 
@@ -142,16 +153,24 @@ impl StagedPrefix {
         &self.path
     }
 
-    /// Makes the tree the prefix `prefix`, whose parent directories are created as needed; durable on return as far
-    /// as names go, while flushing the files is left to who wrote them. The caller holds the prefix's write lock.
+    /// Makes the tree the prefix `prefix`, whose parent directories are created as needed, with the mode of the one
+    /// above; durable on return as far as names go, while flushing the files is left to who wrote them. The caller
+    /// holds the prefix's write lock.
     ///
     /// # Errors
     /// [`StageError::PrefixExists`] if there is anything at `prefix`, even an empty directory: it is not touched.
     pub fn commit(self, prefix: &Path) -> Result<(), StageError> {
         let parent = prefix.parent().unwrap_or(Path::new("/"));
         let highest_new = parent.ancestors().take_while(|a| !a.exists()).last();
-        std::fs::create_dir_all(parent).map_err(failed("create", parent))?;
-        rename_new(&self.path, prefix)?;
+        let appear = || {
+            create_like_parent(parent).map_err(failed("create", parent))?;
+            rename_new(&self.path, prefix)
+        };
+        let is_missing = |error: &StageError| matches!(error, StageError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
+        // Who uninstalls the last package of a directory removes that as well, under the lock of another prefix.
+        let attempt =
+            (0..ATTEMPTS).map(|_| appear()).find(|outcome| !outcome.as_ref().is_err_and(is_missing));
+        attempt.unwrap_or_else(appear)?;
         let metadata = prefix.join(METADATA_DIRECTORY);
         match std::fs::rename(metadata.join(STAGED_SPEC_FILE), metadata.join(SPEC_FILE)) {
             Ok(()) => sync_directory(&metadata).map_err(failed("flush", &metadata))?,
@@ -190,35 +209,32 @@ impl Drop for SetAside {
 
 /// Removes what killed processes left in the staging area of `root`, and returns how many there were. Running ones
 /// are told by the lock they hold. Since locks do not always reach other hosts, what another host left must be a day
-/// old as well.
+/// old as well. What cannot be removed, another user's most likely, stays: it does no harm.
 pub fn clean_stale(root: &StoreRoot) -> Result<usize, StageError> {
     let database_directory = root.database_directory();
     let area = database_directory.join(AREA);
     if !area.exists() {
         return Ok(0);
     }
-    let claimed = {
+    let claimed: Vec<(PathBuf, LockGuard)> = {
         let _gate = enter(&database_directory)?;
-        let mut claimed = Vec::new();
-        for directory in entries(&area)? {
-            if let Some(guard) = claim(&directory)? {
-                claimed.push((directory, guard));
-            }
-        }
-        claimed
+        let claimed = |directory: PathBuf| {
+            let guard = claim(&directory).ok()??;
+            Some((directory, guard))
+        };
+        entries(&area)?.into_iter().filter_map(claimed).collect()
     };
     // Removing trees takes long, so others may come and go meanwhile; the lock file stays, and with it the claim.
     for (directory, _guard) in &claimed {
         for tree in entries(directory)?.into_iter().filter(|path| !path.ends_with(LOCK)) {
-            std::fs::remove_dir_all(&tree).map_err(failed("remove", &tree))?;
+            let _ = std::fs::remove_dir_all(&tree);
         }
     }
     let _gate = enter(&database_directory)?;
-    for (directory, _guard) in &claimed {
-        std::fs::remove_dir_all(directory).map_err(failed("remove", directory))?;
-    }
+    let removed =
+        claimed.iter().filter(|(directory, _guard)| std::fs::remove_dir_all(directory).is_ok()).count();
     let _ = std::fs::remove_dir(&area); // fails where others are at work
-    Ok(claimed.len())
+    Ok(removed)
 }
 
 /// The paths of what is in `directory`; nothing if it is gone.
@@ -254,6 +270,30 @@ fn claim(directory: &Path) -> Result<Option<LockGuard>, StageError> {
 
 fn enter(database_directory: &Path) -> Result<LockGuard, LockError> {
     lock::acquire(&database_directory.join(GATE), ByteRange::WHOLE_FILE, LockKind::Write, Some(GATE_TIMEOUT))
+}
+
+/// Makes `directory` and what is missing above it, each with the mode and, if possible, the group of the lowest
+/// directory that exists: whoever may install into a store may also install beside what others installed there
+/// (`default_perms="parents"` of `mkdirp` in Spack's `filesystem.py`).
+fn create_like_parent(directory: &Path) -> io::Result<()> {
+    let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+    let Some(existing) = missing.last().and_then(|highest| highest.parent()) else { return Ok(()) };
+    let model = existing.metadata()?;
+    for new in missing.into_iter().rev() {
+        match std::fs::create_dir(new) {
+            Ok(()) => {}
+            // By somebody else, who sees to its mode.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && new.is_dir() => continue,
+            Err(error) => return Err(error),
+        }
+        if new.metadata()?.gid() != model.gid() {
+            // Only to a group that the user is in.
+            let _ = std::os::unix::fs::chown(new, None, Some(model.gid()));
+        }
+        // After the group, whose change takes the set-group-id bit away.
+        std::fs::set_permissions(new, Permissions::from_mode(model.mode() & 0o3777))?;
+    }
+    Ok(())
 }
 
 /// Renames `from` to `to`, which must not exist.

@@ -2,7 +2,7 @@
 
 use crate::index_file::{IndexError, IndexFile};
 use crate::lock::{self, ByteRange, LockError, LockGuard, LockKind};
-use crate::root::{RootError, StoreRoot};
+use crate::root::{RootError, StoreRoot, has_database};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 use strata_spec::{DagHash, Database};
@@ -61,11 +61,10 @@ impl Store {
     /// # Errors
     /// [`RootError::NoDatabase`] if it has no database directory.
     pub fn open(root: StoreRoot, locks: LockSettings) -> Result<Self, StoreError> {
-        let directory = root.database_directory();
-        if !directory.is_dir() {
+        if !has_database(root.root())? {
             return Err(RootError::NoDatabase { dir: root.root().into() }.into());
         }
-        Ok(Self { index: IndexFile::new(directory), root, locks })
+        Ok(Self { index: IndexFile::new(root.database_directory()), root, locks })
     }
 
     /// A store that is made if it does not exist: `.spack-db` with its lock files and an index without records.
@@ -78,8 +77,7 @@ impl Store {
             let _lock = store.lock_database(LockKind::Write)?;
             // Spack's own processes make this one when they install.
             let path = store.index.directory().join("prefix_lock");
-            let made = std::fs::OpenOptions::new().append(true).create(true).open(&path);
-            made.map_err(|source| StoreError::Create { path, source })?;
+            lock::open_or_create(&path).map_err(|source| StoreError::Create { path, source })?;
             if store.index.text()?.is_none() {
                 store.index.write(&Database::default())?;
             }

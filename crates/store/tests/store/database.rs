@@ -1,6 +1,8 @@
 //! Databases: real ones, broken ones, and many processes changing one at once.
 
-use crate::support::{Nodes, Process, hash, new_store, node, python, where_nothing_can_be_written};
+use crate::support::{
+    Nodes, Process, as_somebody_else, hash, new_store, node, python, where_nothing_can_be_written,
+};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -215,6 +217,23 @@ fn old_databases_are_read_and_not_written() {
         );
         assert!(error.to_string().contains("spack reindex"), "{error}");
         assert_eq!(file(&store, "index.json"), index);
+    }
+}
+
+#[test]
+fn a_directory_that_may_not_be_looked_into_is_not_taken_for_one_without_a_store() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = tempfile::tempdir().unwrap();
+    let root = new_store(dir.path()).root().clone();
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o000)).unwrap();
+    let errors = as_somebody_else(|| {
+        let opened = Store::open(root, LockSettings::default()).unwrap_err();
+        [StoreRoot::open(dir.path()).unwrap_err().into(), opened]
+    });
+    std::fs::set_permissions(dir.path(), PermissionsExt::from_mode(0o755)).unwrap();
+    for error in errors.unwrap() {
+        assert!(matches!(error, StoreError::Root(RootError::Unreadable { .. })), "{error}");
+        assert!(error.to_string().contains("denied"), "{error}");
     }
 }
 

@@ -73,6 +73,7 @@ fn every_form_of_the_second_line_is_understood() {
     for (number, second) in [
         format!("#!{shown} -a  -b"),
         format!("#! {shown} -a -b"),
+        format!(" \t#!{shown} -a -b"),
         format!("--!{shown} -a -b"),
         format!("//!{shown} -a -b"),
         format!("<?php #!{shown} -a -b ?>"),

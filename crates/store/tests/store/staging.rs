@@ -1,14 +1,15 @@
 //! Staged prefixes: committed, dropped, killed; and what is found at a prefix afterwards.
 
-use crate::support::{Process, hash, new_store};
+use crate::support::{Process, as_somebody_else, hash, new_store};
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use strata_spec::{Database, Record};
 use strata_store::prefix_state::{PrefixState, prefix_state};
 use strata_store::removal::RemovalError;
 use strata_store::stage::{STAGED_SPEC_FILE, StageError};
-use strata_store::{StageArea, StoreRoot, clean_stale, remove_prefix};
+use strata_store::{StageArea, StoreRoot, clean_stale, install_sbang, remove_prefix};
 
 /// The tree of a package from a cache, with its spec file under `spec_file`.
 fn fill(tree: &Path, name: char, spec_file: &str) {
@@ -172,6 +173,110 @@ fn many_stage_clean_and_commit_at_once() {
     });
     let _ = clean_stale(store.root()).unwrap();
     assert_eq!(spec_files(dir.path()).len(), 40);
+}
+
+#[test]
+fn an_uninstall_that_takes_the_empty_parent_away_does_no_harm() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let area = StageArea::open(store.root()).unwrap();
+    let parent = dir.path().join("linux-x86_64/gcc");
+    let done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = std::fs::remove_dir(&parent);
+                let _ = std::fs::remove_dir(parent.parent().unwrap());
+            }
+        });
+        for number in 0..500 {
+            let staged = area.stage(&hash('a')).unwrap();
+            std::fs::create_dir(staged.path().join(".spack")).unwrap();
+            let outcome = staged.commit(&parent.join(number.to_string()));
+            if let Ok(()) = outcome {
+                std::fs::remove_dir_all(parent.join(number.to_string())).unwrap();
+            } else {
+                done.store(true, std::sync::atomic::Ordering::Relaxed);
+            }
+            outcome.unwrap();
+        }
+        done.store(true, std::sync::atomic::Ordering::Relaxed);
+    });
+}
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o7777
+}
+
+/// Not a test of its own: stages and commits a package under the umask of its caller.
+#[test]
+fn stranger() {
+    let Some(dir) = std::env::var_os("STRATA_TEST_SHARED_STORE") else { return };
+    let root = StoreRoot::open(Path::new(&dir)).unwrap();
+    install_sbang(&root).unwrap();
+    let area = StageArea::open(&root).unwrap();
+    let staged = area.stage(&hash('a')).unwrap();
+    fill(staged.path(), 'a', STAGED_SPEC_FILE);
+    staged.commit(&root.root().join("linux-x86_64/gcc/a")).unwrap();
+    assert_eq!(mode(&area_of(&root)), mode(&root.database_directory()));
+}
+
+#[test]
+fn in_a_shared_store_everybody_may_work_whatever_the_umask_of_who_came_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let database = dir.path().join(".spack-db");
+    std::fs::create_dir(&database).unwrap();
+    for shared in [dir.path(), &database] {
+        std::fs::set_permissions(shared, PermissionsExt::from_mode(0o2775)).unwrap();
+    }
+    let status = Command::new("sh")
+        .args(["-c", "umask 077 && exec \"$0\" --exact staging::stranger"])
+        .arg(std::env::current_exe().unwrap())
+        .env("STRATA_TEST_SHARED_STORE", dir.path())
+        .stdout(Stdio::null())
+        .status();
+    assert!(status.unwrap().success());
+    for (path, expected) in [
+        ("linux-x86_64", 0o2775),
+        ("linux-x86_64/gcc", 0o2775),
+        (".spack-db/strata-stage.lock", 0o664),
+        // Spack's defaults for sbang's directory and for prefixes.
+        ("bin", 0o2755),
+        ("linux-x86_64/gcc/a", 0o2755),
+    ] {
+        assert_eq!(mode(&dir.path().join(path)), expected, "{path}");
+    }
+}
+
+#[test]
+fn what_another_user_left_is_no_obstacle() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    drop(StageArea::open(store.root()).unwrap());
+    let run = area_of(store.root()).join("run.x");
+    std::fs::create_dir_all(&run).unwrap();
+    // Of this host, and of nobody alive.
+    std::fs::write(run.join("lock"), rustix::system::uname().nodename().to_bytes()).unwrap();
+    std::fs::write(area_of(store.root()).join("stray"), "a file").unwrap();
+    for (path, mode) in [
+        (dir.path().to_path_buf(), 0o777),
+        (store.root().database_directory(), 0o777),
+        (store.root().database_directory().join("strata-stage.lock"), 0o666),
+        (area_of(store.root()), 0o777),
+        (run.join("lock"), 0o444),
+        (run.clone(), 0o555),
+    ] {
+        std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
+    }
+    let theirs = as_somebody_else(|| {
+        let cleaned = clean_stale(store.root()).unwrap();
+        drop(StageArea::open(store.root()).unwrap().stage(&hash('a')).unwrap());
+        cleaned
+    });
+    assert_eq!(theirs.unwrap(), 0);
+    std::fs::set_permissions(&run, PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(run.join("lock"), PermissionsExt::from_mode(0o644)).unwrap();
+    assert_eq!(clean_stale(store.root()).unwrap(), 1);
 }
 
 #[test]

@@ -95,14 +95,19 @@ pub(crate) fn where_nothing_can_be_written<T: Send>(dir: &Path, work: impl FnOnc
         }
     };
     set(0o555, 0o444);
-    let result = std::thread::scope(|scope| {
+    let result = as_somebody_else(work);
+    set(0o755, 0o644);
+    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+}
+
+/// Runs `work` in a thread with the rights of another user, if this is root, and else with this user's.
+pub(crate) fn as_somebody_else<T: Send>(work: impl FnOnce() -> T + Send) -> std::thread::Result<T> {
+    std::thread::scope(|scope| {
         let thread = scope.spawn(|| {
             // Of this thread alone; takes the right to override modes away as well.
             nix::unistd::setfsuid(nix::unistd::Uid::from_raw(65534));
             work()
         });
         thread.join()
-    });
-    set(0o755, 0o644);
-    result.unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
 }
