@@ -22,9 +22,12 @@
 //! - A longer RPATH stays RUNPATH if it was RUNPATH, and stays there if only the interpreter has to grow.
 //! - ELF files without section headers are read by DT_STRSZ.
 //! - Hard-linked files keep being one file, also when they get a line for sbang or grow.
+//! - A file that is listed twice is relocated once.
+//! - Python byte-code stays valid ([`keep_bytecode_valid`]).
 
 mod beneath;
 mod binary;
+mod bytecode;
 mod c_string;
 mod elf;
 mod fit;
@@ -38,6 +41,7 @@ use std::io;
 use std::path::PathBuf;
 
 pub use binary::BinaryError;
+pub use bytecode::keep_bytecode_valid;
 pub use c_string::{CStringError, replace_c_strings};
 pub use elf::GrowError;
 pub use fit::{DoesNotFit, Fit, Misfit};
@@ -94,6 +98,14 @@ pub enum RelocateError {
         /// What has no room.
         #[source]
         source: BinaryError,
+    },
+    /// A text would become absurdly long.
+    #[error("{} would grow by more than {limit} bytes", .path.display())]
+    TextGrows {
+        /// The file.
+        path: PathBuf,
+        /// The most that is allowed, in bytes.
+        limit: usize,
     },
     /// The path of sbang is too long for a `#!` line.
     #[error("the path of sbang has {length} bytes and may have {SHEBANG_LIMIT}: {}", .path.display())]

@@ -71,8 +71,8 @@ fn style(text: &[u8]) -> Style {
     let indicator = text.starts_with(b"---")
         || text.starts_with(b"...")
         || is(first, "#,[]{}&*!|>'\"%@`")
-        || (is(first, "?:") && points.len() == 1)
-        || (is(first, "-") && is_blank(1))
+        // Spack lets `: x` and `? x` pass here, and then cannot read its own layer.
+        || (is(first, "-?:") && is_blank(1))
         || points.iter().enumerate().skip(1).any(|(index, &c)| {
             is(c, ",[]{}") || (is(c, ":") && is_blank(index + 1)) || (is(c, "#") && is_blank(index - 1))
         });

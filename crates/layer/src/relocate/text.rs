@@ -12,6 +12,21 @@ use super::prefix_map::PrefixMap;
 /// run would see a `/` behind it, so after a match as after a refusal the search goes on at the end of the run.
 /// A match ends at a byte that is neither, which is why the end of the previous match needs no thought.
 pub fn replace_text(map: &PrefixMap, text: &[u8]) -> Option<Vec<u8>> {
+    replace_text_within(map, text, usize::MAX).unwrap_or_default()
+}
+
+/// The text would grow by more than it may.
+#[derive(Debug)]
+pub(super) struct GrowsTooMuch;
+
+/// As [`replace_text`], with at most `growth` bytes more than there were: a hostile layer can claim that it was built
+/// at `/a`, and bring a text that is nothing else.
+pub(super) fn replace_text_within(
+    map: &PrefixMap,
+    text: &[u8],
+    growth: usize,
+) -> Result<Option<Vec<u8>>, GrowsTooMuch> {
+    let most = text.len().saturating_add(growth);
     let mut replaced = Vec::new();
     let mut copied = 0;
     let mut from = 0;
@@ -22,6 +37,9 @@ pub fn replace_text(map: &PrefixMap, text: &[u8]) -> Option<Vec<u8>> {
             }
             replaced.extend_from_slice(&text[copied..found.start]);
             replaced.extend_from_slice(&map.pairs()[found.pair].new);
+            if replaced.len() > most {
+                return Err(GrowsTooMuch);
+            }
             copied = found.end;
             found.end
         } else {
@@ -30,10 +48,10 @@ pub fn replace_text(map: &PrefixMap, text: &[u8]) -> Option<Vec<u8>> {
         from = text[run..].iter().position(|&byte| !in_path(byte)).map_or(text.len(), |length| run + length);
     }
     if copied == 0 {
-        return None;
+        return Ok(None);
     }
     replaced.extend_from_slice(&text[copied..]);
-    Some(replaced)
+    Ok(Some(replaced))
 }
 
 /// Whether the `/` at `slash` may begin a prefix: before it and the word it may be glued to there is no `/`.
@@ -60,6 +78,14 @@ mod tests {
         let map = PrefixMap::new(map.iter().copied()).unwrap();
         let replaced = replace_text(&map, text.as_bytes());
         String::from_utf8(replaced.unwrap_or_else(|| text.into())).unwrap()
+    }
+
+    #[test]
+    fn a_text_grows_no_further_than_it_may() {
+        let map = PrefixMap::new([("/a", "/a/longer/root")]).unwrap();
+        let text = b"/a ".repeat(1000);
+        assert!(replace_text_within(&map, &text, 11_999).is_err());
+        assert_eq!(replace_text_within(&map, &text, 12_000).unwrap().unwrap().len(), 15_000);
     }
 
     #[test]

@@ -3,16 +3,25 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::{self, Read, Seek};
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::Path;
 
 use super::beneath::{Tree, is_beneath};
 use super::binary::relocate_binary;
 use super::prefix_map::PrefixMap;
-use super::text::replace_text;
+use super::text::replace_text_within;
 use super::{Platform, RelocateError, shebang};
 use crate::build_info::BuildInfo;
+
+/// The most bytes that a text may be longer after relocation than before. Real ones grow by some thousand.
+const MAX_TEXT_GROWTH: usize = 256 << 20;
+
+/// Files larger than this, in bytes, are read into memory only if an old prefix occurs in them.
+const LARGE: u64 = 16 << 20;
+
+/// How much of a large file is searched at a time, in bytes.
+const PIECE: usize = 1 << 20;
 
 /// Where a package is going to be.
 #[derive(Clone, Copy, Debug)]
@@ -59,8 +68,8 @@ pub fn relocate_tree(
     let map = destination.map;
     let tree = Tree::open(root).map_err(|source| io_error("open", root, source))?;
     let links = listed(&info.relocate_links)?;
-    let texts = listed(&info.relocate_textfiles)?;
-    let binaries = listed(&info.relocate_binaries)?;
+    let texts = without_metadata(listed(&info.relocate_textfiles)?);
+    let binaries = without_metadata(listed(&info.relocate_binaries)?);
     let mut relocated = Relocated::default();
     if !map.is_empty() {
         let mut seen = HashSet::new();
@@ -69,14 +78,16 @@ pub fn relocate_tree(
             relocated.links_changed += u64::from(relocate_link(&tree, map, path)?);
         }
         for path in texts {
-            let Some(file) = read(&tree, path, &mut seen, &mut content)? else { continue };
-            if let Some(replaced) = replace_text(map, &content) {
+            let Some(file) = read(&tree, map, path, &mut seen, &mut content)? else { continue };
+            let replaced = replace_text_within(map, &content, MAX_TEXT_GROWTH)
+                .map_err(|_| RelocateError::TextGrows { path: path.to_owned(), limit: MAX_TEXT_GROWTH })?;
+            if let Some(replaced) = replaced {
                 write_text(&file, &content, &replaced).map_err(|source| io_error("write", path, source))?;
                 relocated.files_changed += 1;
             }
         }
         for path in binaries {
-            let Some(file) = read(&tree, path, &mut seen, &mut content)? else { continue };
+            let Some(file) = read(&tree, map, path, &mut seen, &mut content)? else { continue };
             let edit = relocate_binary(map, &mut content)
                 .map_err(|source| RelocateError::Binary { path: path.to_owned(), source })?;
             for range in &edit.changed {
@@ -91,23 +102,29 @@ pub fn relocate_tree(
     Ok(relocated)
 }
 
-/// The listed paths as far as they are to be relocated. A bad one is an error before anything is written.
+/// Files under `.spack/` are left alone. (Links there are not: Spack lists and changes them.)
+fn without_metadata(mut paths: Vec<&Path>) -> Vec<&Path> {
+    paths.retain(|path| !path.starts_with(".spack"));
+    paths
+}
+
+/// The listed paths. A bad one is an error before anything is written.
 fn listed(paths: &[OsString]) -> Result<Vec<&Path>, RelocateError> {
     let mut listed = Vec::with_capacity(paths.len());
     for path in paths.iter().map(Path::new) {
         if !is_beneath(path) {
             return Err(RelocateError::UnsafePath { path: path.to_owned() });
         }
-        if !path.starts_with(".spack") {
-            listed.push(path);
-        }
+        listed.push(path);
     }
     Ok(listed)
 }
 
-/// Opens a listed file and reads it into `content`; `None` if its inode came before.
+/// Opens a listed file and reads it into `content`; `None` if its inode came before, or if it is large and there is
+/// nothing to replace.
 fn read(
     tree: &Tree,
+    map: &PrefixMap,
     path: &Path,
     seen: &mut HashSet<(u64, u64)>,
     content: &mut Vec<u8>,
@@ -117,12 +134,43 @@ fn read(
     if !metadata.is_file() {
         return Err(RelocateError::WrongType { path: path.to_owned(), expected: "regular file" });
     }
-    if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) {
+    // Not only files of several names: a list may name one twice.
+    if !seen.insert((metadata.dev(), metadata.ino())) {
         return Ok(None);
     }
+    let failed = |source| io_error("read", path, source);
+    if metadata.len() > LARGE {
+        if !occurs_in(map, &mut file, content).map_err(failed)? {
+            return Ok(None);
+        }
+        file.rewind().map_err(failed)?;
+    }
     content.clear();
-    file.read_to_end(content).map_err(|source| io_error("read", path, source))?;
+    file.read_to_end(content).map_err(failed)?;
     Ok(Some(file))
+}
+
+/// Whether an old prefix occurs in what `reader` has left, looked for piece by piece in `buffer`.
+fn occurs_in(map: &PrefixMap, reader: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
+    let longest = map.pairs().iter().map(|pair| pair.old.len()).max().unwrap_or(0);
+    // A prefix may begin at the end of one piece and end in the next.
+    let keep = longest.saturating_sub(1);
+    buffer.resize(keep + PIECE, 0);
+    let mut kept = 0;
+    loop {
+        let end = match reader.read(&mut buffer[kept..]) {
+            Ok(0) => return Ok(false),
+            Ok(length) => kept + length,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        if map.occurs_in(&buffer[..end]) {
+            return Ok(true);
+        }
+        let from = end.saturating_sub(keep);
+        buffer.copy_within(from..end, 0);
+        kept = end - from;
+    }
 }
 
 /// Writes `new` over `old`, from the first byte that differs.
@@ -168,4 +216,23 @@ fn open_error(path: &Path, source: io::Error) -> RelocateError {
 
 fn io_error(action: &'static str, path: &Path, source: io::Error) -> RelocateError {
     RelocateError::Io { action, path: path.to_owned(), source }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_prefix_is_found_wherever_pieces_end() {
+        let map = PrefixMap::new([("/old/store/pkg", "/n"), ("/elsewhere", "/m")]).unwrap();
+        let size = 2 * PIECE + 40;
+        for start in (PIECE - 20..PIECE + 20).chain([0, size - 14]) {
+            let mut bytes = vec![b'x'; size];
+            bytes[start..start + 14].copy_from_slice(b"/old/store/pkg");
+            assert!(occurs_in(&map, &mut &bytes[..], &mut Vec::new()).unwrap(), "{start}");
+            bytes[start + 13] = b'q';
+            assert!(!occurs_in(&map, &mut &bytes[..], &mut Vec::new()).unwrap(), "{start}");
+        }
+        assert!(!occurs_in(&map, &mut io::empty(), &mut Vec::new()).unwrap());
+    }
 }

@@ -122,6 +122,12 @@ pub enum UnpackError {
         /// What [`Limits`](super::Limits) allow.
         limit: u64,
     },
+    /// Names with far more parent directories than the layer lists: a way to fill a disk.
+    #[error("the layer does not list the directories it needs: with its entry {entry} too many are missing")]
+    UnlistedDirectories {
+        /// The entry at which it is too many.
+        entry: String,
+    },
     /// There is no `.spack/binary_distribution`, so this is not a package's layer.
     #[error("the layer is not a Spack package: it has no .spack/binary_distribution")]
     NoBuildInfo,

@@ -20,11 +20,13 @@ pub fn leading_directories(layer: impl Read) -> Result<Vec<String>, UnpackError>
     let mut archive = Archive::new(TarStream::new(InflateReader::new(layer, 1), limit));
     let mut directories = Vec::new();
     while directories.len() < MAX_DIRECTORIES {
-        match archive.next()? {
-            Some(entry) if matches!(entry.kind, Kind::Directory) => {
+        match archive.next() {
+            Ok(Some(entry)) if matches!(entry.kind, Kind::Directory) => {
                 directories.push(entry.name.to_string());
             }
-            _ => break,
+            // The limit is for what is read here; a file may well be larger.
+            Ok(_) | Err(UnpackError::TooLarge { .. }) => break,
+            Err(error) => return Err(error),
         }
     }
     Ok(directories)

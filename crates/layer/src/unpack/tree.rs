@@ -27,6 +27,10 @@ use super::promote;
 const DIRECTORY: OFlags =
     OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
+/// How many directories a layer may leave to be made unasked, besides one for each entry: a name takes 1 KiB of a
+/// layer and may have hundreds of components, each of which takes 4 KiB of a disk.
+const UNLISTED_DIRECTORIES: u32 = 1 << 12;
+
 /// A directory tree that is being written.
 pub(super) struct Tree {
     /// Where entries go, for messages.
@@ -36,6 +40,8 @@ pub(super) struct Tree {
     /// The directories from below `staging` down to where the last entry went.
     open: Vec<(Vec<u8>, OwnedFd)>,
     modes: Modes,
+    /// How many more directories may be made that are not listed.
+    unlisted: u32,
 }
 
 /// Which modes the system does not give by itself, because of the umask or a default ACL.
@@ -59,7 +65,14 @@ impl Tree {
         let staging =
             rustix::fs::openat(&destination, promote::STAGING, DIRECTORY, Mode::empty()).map_err(failed)?;
         let modes = Modes { directory, granted: Modes::granted(&staging).map_err(failed)? };
-        Ok(Tree { path: path.to_owned(), destination, staging, open: Vec::new(), modes })
+        Ok(Tree {
+            path: path.to_owned(),
+            destination,
+            staging,
+            open: Vec::new(),
+            modes,
+            unlisted: UNLISTED_DIRECTORIES,
+        })
     }
 
     /// Moves what lies in `prefix` (its name in the layer) up into the destination and drops its parents.
@@ -76,6 +89,7 @@ impl Tree {
         let (parent, base) = name.split().unwrap_or_default();
         let (depth, missing) = self.way(parent);
         self.open.truncate(depth);
+        self.unlisted = self.unlisted.saturating_add(1);
         for component in missing {
             let directory = self.enter(component, name)?;
             self.open.push((component.to_vec(), directory));
@@ -113,10 +127,15 @@ impl Tree {
     }
 
     /// Opens the directory `component` of the current one, on the way to the entry `name`.
-    fn enter(&self, component: &[u8], name: &EntryName) -> Result<OwnedFd, UnpackError> {
+    fn enter(&mut self, component: &[u8], name: &EntryName) -> Result<OwnedFd, UnpackError> {
         let current = self.current();
         match rustix::fs::openat(current, component, DIRECTORY, Mode::empty()) {
             Err(Errno::NOENT) => {
+                self.unlisted = self
+                    .unlisted
+                    .checked_sub(1)
+                    .ok_or_else(|| UnpackError::UnlistedDirectories { entry: name.to_string() })?;
+                let current = self.current();
                 self.make_directory(component).map_err(|errno| self.failed(name, errno))?;
                 rustix::fs::openat(current, component, DIRECTORY, Mode::empty())
                     .map_err(|errno| self.failed(name, errno))

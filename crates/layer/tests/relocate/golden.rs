@@ -21,7 +21,9 @@ fn every_case_is_decided_as_spack_does() {
         return golden::skipped("every_case_is_decided_as_spack_does", "no relocate/cases.jsonl");
     };
     let rows = golden::rows(&file);
-    assert!(!rows.is_empty());
+    if rows.is_empty() {
+        return golden::skipped("every_case_is_decided_as_spack_does", "relocate/cases.jsonl has no rows");
+    }
     for (number, row) in rows.iter().enumerate() {
         let pairs = row["map"].as_array().unwrap().iter();
         let map = PrefixMap::new(pairs.map(|pair| (string(&pair[0]), string(&pair[1])))).unwrap();
@@ -60,14 +62,13 @@ fn stores_relocate_to_what_spack_installs() {
     if stores.is_empty() {
         return golden::skipped(NAME, "STRATA_STORES is not set");
     }
-    let (Some(layers), Some(installs)) = (golden::file("layers/layers.jsonl.zst"), golden::file("install"))
-    else {
+    let installs = golden::json_files("install");
+    let Some(layers) = golden::file("layers/layers.jsonl.zst").filter(|_| !installs.is_empty()) else {
         return golden::skipped(NAME, "no golden layers or installs");
     };
     let layers = golden::rows(&layers);
     let mut compared = 0;
-    for install in std::fs::read_dir(installs).unwrap() {
-        let install = install.unwrap().path();
+    for install in installs {
         let rows = golden::rows(&install);
         for layer in &layers {
             let info = BuildInfo::parse(string(&layer["binary_distribution"]).as_bytes()).unwrap();

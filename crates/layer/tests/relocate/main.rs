@@ -3,6 +3,7 @@
 // clippy.toml allows it in test functions; here the helpers around them are tests as well.
 #![allow(clippy::unwrap_used)]
 
+mod bytecode;
 mod golden;
 mod grow;
 mod tree;

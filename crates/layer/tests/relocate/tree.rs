@@ -124,6 +124,10 @@ fn metadata_is_left_alone_even_if_listed() {
     package.relocate(&texts(&[".spack/spec.json", ".spackx"])).unwrap();
     assert_eq!(package.content(".spack/spec.json"), "/old/store");
     assert_eq!(package.content(".spackx"), "/new");
+    // Links are not: Spack lists those in there as well, and changes them.
+    symlink("/old/store/x", package.path(".spack/link")).unwrap();
+    package.relocate(&links(&[".spack/link"])).unwrap();
+    assert_eq!(std::fs::read_link(package.path(".spack/link")).unwrap(), Path::new("/new/x"));
 }
 
 #[test]
@@ -247,4 +251,30 @@ fn a_long_path_of_sbang_is_refused_before_anything_is_written() {
     let error = relocate_tree(package.0.path(), &texts(&["a"]), &destination, Platform::Elf).unwrap_err();
     assert!(matches!(error, RelocateError::SbangTooLong { length: 128, .. }));
     assert_eq!(package.content("a"), "/old/store");
+}
+
+#[test]
+fn a_file_listed_twice_is_relocated_once() {
+    let package = Package::new(&[("conf", b"/opt/x"), ("conf2", b"/opt/x")]);
+    std::fs::hard_link(package.path("conf2"), package.path("conf3")).unwrap();
+    let map = PrefixMap::new([("/opt", "/opt/spack")]).unwrap();
+    let destination = Destination { map: &map, sbang: SBANG };
+    let info = texts(&["conf", "conf", "conf2", "conf3"]);
+    let relocated = relocate_tree(package.0.path(), &info, &destination, Platform::Elf).unwrap();
+    assert_eq!(relocated.files_changed, 2);
+    assert_eq!(package.content("conf"), "/opt/spack/x");
+    assert_eq!(package.content("conf3"), "/opt/spack/x");
+}
+
+#[test]
+fn large_files_are_relocated_like_small_ones() {
+    let mut large = vec![0; 17 << 20];
+    let package = Package::new(&[("none", &large)]);
+    let end = large.len() - 30;
+    large[end..end + 19].copy_from_slice(b"/old/store/lib/long");
+    std::fs::write(package.path("some"), &large).unwrap();
+    let relocated = package.relocate(&binaries(&["none", "some"])).unwrap();
+    assert_eq!(relocated.files_changed, 1);
+    large[end..end + 19].copy_from_slice(b"///////new/lib/long");
+    assert!(std::fs::read(package.path("some")).unwrap() == large);
 }

@@ -476,3 +476,16 @@ fn visiting_refuses_what_lies_outside_the_prefix() {
     let (_, unpacked) = accepted(&layer);
     assert_eq!(unpacked.prefix_in_layer, PREFIX);
 }
+
+#[test]
+fn directories_that_are_not_listed() {
+    // Each name takes 1.5 KiB of the layer and 255 directories of the disk.
+    let mut archive = Archive::package();
+    for number in 0..20 {
+        let name = format!("{PREFIX}/{number}/{}file", "d/".repeat(250));
+        archive = archive.pax(&[("path", name.as_bytes())]).file("short", 0o644, b"");
+    }
+    let (error, text) = refused(&archive.layer());
+    assert!(matches!(error, UnpackError::UnlistedDirectories { .. }), "{text}");
+    assert!(text.contains("16/d/d"), "{text}");
+}

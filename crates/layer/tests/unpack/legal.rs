@@ -5,9 +5,11 @@ use std::path::Path;
 use std::process::Command;
 
 use sha2::{Digest, Sha256};
-use strata_layer::unpack::{Limits, UnpackError, UnpackOptions, for_each_file, read_build_info};
+use strata_layer::unpack::{
+    Limits, UnpackError, UnpackOptions, for_each_file, leading_directories, read_build_info,
+};
 
-use crate::support::{Archive, BUILD_INFO, OPTIONS, PREFIX, Place, accepted, gzip, walk};
+use crate::support::{Archive, BUILD_INFO, OPTIONS, PREFIX, Place, accepted, gzip, header, walk};
 
 #[test]
 fn files_links_modes_and_counts() {
@@ -295,4 +297,22 @@ fn a_write_fails_child() {
     let UnpackError::Io { path, source } = error else { panic!("{error}") };
     assert_eq!(source.kind(), io::ErrorKind::FileTooLarge, "{source}");
     assert!(path.starts_with(place.destination()) && path.ends_with("big"), "{}", path.display());
+}
+
+#[test]
+fn the_first_directories_tell_the_prefix() {
+    let names = |layer: &[u8]| leading_directories(layer).unwrap();
+    let layer = Archive::package().layer();
+    assert_eq!(names(&layer), ["opt", PREFIX, &format!("{PREFIX}/bin")]);
+    assert_eq!(names(&Archive::default().file("first", 0o644, b"").directory("opt").ended()), [""; 0]);
+    assert_eq!(names(&Archive::default().directory("./opt/").ended()), ["opt"]);
+    // How large the first file is does not matter, nor whether it is there.
+    let file = header(b'0', format!("{PREFIX}/big").as_bytes(), 0o644, b"", 1 << 40);
+    let cut = Archive::default().directory("opt").directory(PREFIX).raw(file.as_bytes());
+    assert_eq!(names(&cut.compressed()), ["opt", PREFIX]);
+    // However many there are, few are looked at.
+    let many = (0..2000).fold(Archive::default(), |archive, number| archive.directory(&format!("d{number}")));
+    assert_eq!(names(&many.ended()).len(), 1024);
+    let cut = Archive::default().directory("opt").compressed();
+    assert!(matches!(leading_directories(&cut[..]), Err(UnpackError::Truncated { offset: 512 })));
 }

@@ -23,7 +23,11 @@ fn scalars_are_written_as_by_spacks_emitter() {
         out.extend_from_slice(b"v}}\n");
         let written = String::from_utf8(out).unwrap();
         let expected = row["document"].as_str().unwrap();
-        if written != expected {
+        if matches!(&text[..], b": x" | b"? x") {
+            // Spack writes these without quotes, and its reader then sees something else or nothing.
+            let text = String::from_utf8(text).unwrap();
+            assert_eq!(written, expected.replace(&text, &format!("'{text}'")));
+        } else if written != expected {
             wrong.push(format!("{}\n  spack: {expected}  here:  {written}", text.escape_ascii()));
         }
     }

@@ -35,29 +35,13 @@ pub(super) fn in_the_way(elf: &Elf, bytes: &[u8]) -> Option<Range<usize>> {
     }
     let headers = elf.sections.first()?.0..elf.sections.last()?.0 + elf.layout.section_size();
     let mut block = wanted.clone();
-    // Whatever begins within the block belongs to it as a whole, which may make the block longer.
-    loop {
-        let mut end = block.end;
-        for range in elf.sections.iter().filter_map(|(_, section)| occupied(section)) {
-            if overlaps(&range.0, &block) {
-                movable(elf, range.1).then_some(())?;
-                (range.0.start >= table_end).then_some(())?;
-                end = end.max(range.0.end);
-            }
+    // Whatever begins within the block belongs to it as a whole, which may make the block longer; what begins
+    // there because of that comes later in the order.
+    for (range, movable) in occupants(elf)? {
+        if overlaps(&range, &block) {
+            (movable && range.start >= table_end).then_some(())?;
+            block.end = block.end.max(range.end);
         }
-        for segment in elf.segments.iter().filter(|segment| segment.file_size > 0) {
-            let range = file_range(segment.offset, segment.file_size)?;
-            if matches!(segment.kind, PT_LOAD | PT_PHDR) || !overlaps(&range, &block) {
-                continue;
-            }
-            matches!(segment.kind, PT_INTERP | PT_NOTE | PT_GNU_PROPERTY).then_some(())?;
-            (range.start >= table_end).then_some(())?;
-            end = end.max(range.end);
-        }
-        if end == block.end {
-            break;
-        }
-        block.end = end;
     }
     let load_end = load.offset.checked_add(load.file_size)?;
     if overlaps(&headers, &block) || block.end as u64 > load_end || block.end > bytes.len() {
@@ -92,12 +76,24 @@ pub(super) fn address_of(elf: &Elf, offset: usize) -> Option<u64> {
     load.address.checked_add(offset - load.offset)
 }
 
-/// Whether a section may lie elsewhere: only headers refer to it.
-fn movable(elf: &Elf, section: &Section) -> bool {
-    let interpreter = elf.segments.iter().any(|segment| {
-        segment.kind == PT_INTERP && (segment.offset, segment.file_size) == (section.offset, section.size)
+/// What lies in the file, sections and segments alike, in the order of where it starts, and whether it may lie
+/// elsewhere: only headers refer to it. `None` if a segment is nowhere.
+fn occupants(elf: &Elf) -> Option<Vec<(Range<usize>, bool)>> {
+    let interpreter = elf.last_of(PT_INTERP).map(|segment| (segment.offset, segment.file_size));
+    let sections =
+        elf.sections.iter().filter_map(|(_, section)| occupied(section)).map(|(range, section)| {
+            let of_the_loader =
+                MOVABLE.contains(&section.kind) || interpreter == Some((section.offset, section.size));
+            Some((range, section.flags & (SHF_ALLOC | SHF_WRITE) == SHF_ALLOC && of_the_loader))
+        });
+    let segments = elf.segments.iter().filter(|segment| segment.file_size > 0);
+    let segments = segments.filter(|segment| !matches!(segment.kind, PT_LOAD | PT_PHDR)).map(|segment| {
+        let range = file_range(segment.offset, segment.file_size)?;
+        Some((range, matches!(segment.kind, PT_INTERP | PT_NOTE | PT_GNU_PROPERTY)))
     });
-    section.flags & (SHF_ALLOC | SHF_WRITE) == SHF_ALLOC && (interpreter || MOVABLE.contains(&section.kind))
+    let mut occupants = sections.chain(segments).collect::<Option<Vec<_>>>()?;
+    occupants.sort_unstable_by_key(|(range, _)| range.start);
+    Some(occupants)
 }
 
 fn occupied(section: &Section) -> Option<(Range<usize>, &Section)> {
@@ -107,7 +103,8 @@ fn occupied(section: &Section) -> Option<(Range<usize>, &Section)> {
     Some((file_range(section.offset, section.size)?, section))
 }
 
-fn file_range(offset: u64, size: u64) -> Option<Range<usize>> {
+/// The range of `size` bytes from `offset`, if there can be one; it need not lie in the file.
+pub(super) fn file_range(offset: u64, size: u64) -> Option<Range<usize>> {
     Some(usize::try_from(offset).ok()?..usize::try_from(offset.checked_add(size)?).ok()?)
 }
 

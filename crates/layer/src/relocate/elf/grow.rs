@@ -14,7 +14,7 @@
 use std::ops::Range;
 
 use super::Edit;
-use super::displace::{address_of, in_the_way};
+use super::displace::{address_of, file_range, in_the_way};
 use super::layout::Segment;
 use super::parse::{DT_STRSZ, DT_STRTAB, Elf, PT_INTERP, PT_LOAD, PT_PHDR};
 use super::sharing;
@@ -67,7 +67,7 @@ pub(super) fn grow(
     let table_size = usize::from(count) * layout.segment_size();
     let block = in_the_way(elf, bytes);
     let (address, offset) = place(elf, bytes.len() as u64, block.is_some())?;
-    let plan = Plan::new(bytes, elf, rpath, interpreter, address, table_size, block);
+    let plan = Plan::new(bytes, elf, rpath, interpreter, table_size, block);
     plan.check(layout.wide, address, offset)?;
     let grown = apply(bytes, elf, &plan, address, offset, count, edit);
     // All places written were read before, and all values were checked to fit.
@@ -136,7 +136,6 @@ impl Plan {
         elf: &Elf,
         rpath: Option<&[u8]>,
         interpreter: Option<&[u8]>,
-        address: u64,
         table_size: usize,
         block: Option<Range<usize>>,
     ) -> Plan {
@@ -149,7 +148,8 @@ impl Plan {
         let block = block.filter(|block| !block.is_empty()).map(|old| {
             // As aligned as it was, whatever its parts ask for.
             let was_at = address_of(elf, old.start).unwrap_or(0) % 64;
-            let is_at = (address + content.len() as u64) % 64;
+            // The segment starts on a page.
+            let is_at = content.len() as u64 % 64;
             content.resize(content.len() + ((64 + was_at - is_at) % 64) as usize, 0);
             let copy = append(&mut content, &[&bytes[old.clone()]]);
             (old, copy)
@@ -245,10 +245,7 @@ fn apply(
     edit.changed.push(0..layout.header_size());
 
     for (at, section) in &elf.sections {
-        let old = usize::try_from(section.offset).ok()?;
-        let Some(end) = usize::try_from(section.size).ok().and_then(|size| old.checked_add(size)) else {
-            continue;
-        };
+        let Some(Range { start: old, end }) = file_range(section.offset, section.size) else { continue };
         let part = match (&plan.interpreter, &plan.strings) {
             // Both kinds of content have exactly one loaded section, if any.
             (Some(part), _) if section.address != 0 && starts_at(elf.interpreter.as_ref(), old) => {
@@ -266,6 +263,8 @@ fn apply(
         layout.move_section(bytes, *at, new_address, new_offset, part.len() as u64)?;
         edit.changed.push(*at..*at + layout.section_size());
     }
+    // The addresses of what was in the way, which in_the_way says is in one segment.
+    let block = plan.block.as_ref().and_then(|(old, copy)| Some((address_of(elf, old.start)?, copy)));
     for entry in &elf.dynamic {
         let value = match &plan.strings {
             Some(strings) if entry.tag == DT_STRTAB => address + strings.table.start as u64,
@@ -274,9 +273,12 @@ fn apply(
                 (strings.rpath.start - strings.table.start) as u64
             }
             _ if MOVABLE_TABLES.contains(&entry.tag) => {
-                let old = elf.offset_of(entry.value).and_then(|offset| usize::try_from(offset).ok());
-                match old.and_then(|old| plan.in_block(&(old..old + 1))) {
-                    Some(part) => address + part.start as u64,
+                let within = |(old, copy): (u64, &Range<usize>)| {
+                    let distance = entry.value.checked_sub(old)?;
+                    (distance < copy.len() as u64).then(|| address + copy.start as u64 + distance)
+                };
+                match block.and_then(within) {
+                    Some(value) => value,
                     None => continue,
                 }
             }
@@ -307,9 +309,9 @@ fn segments(elf: &Elf, plan: &Plan, address: u64, offset: u64, count: u16) -> Op
         } else if segment.kind == PT_INTERP && segment.file_size > 0 && plan.interpreter.is_some() {
             plan.interpreter.iter().for_each(|part| put(segment, part));
         } else if segment.file_size > 0 {
-            let old = usize::try_from(segment.offset).ok()?;
-            let end = old.checked_add(usize::try_from(segment.file_size).ok()?)?;
-            plan.in_block(&(old..end)).iter().for_each(|part| put(segment, part));
+            // One that is not in the file at all is not in the way either.
+            let part = file_range(segment.offset, segment.file_size).and_then(|old| plan.in_block(&old));
+            part.iter().for_each(|part| put(segment, part));
         }
     }
     let mut load =

@@ -107,7 +107,7 @@ impl Elf {
 
     /// The last segment of a kind that is not empty in the file. An empty one counts as absent: files with
     /// detached debug information keep headers without content.
-    fn last_of(&self, kind: u32) -> Option<Segment> {
+    pub(super) fn last_of(&self, kind: u32) -> Option<Segment> {
         self.segments.iter().rfind(|segment| segment.kind == kind && segment.file_size > 0).copied()
     }
 
@@ -153,15 +153,15 @@ impl Elf {
             .map(|(_, section)| section.size);
         let size = by_section.or_else(|| self.value_of(DT_STRSZ))?;
         let range = file_range(bytes, offset, size)?;
-        let string = |at: u64| {
-            let start = range.start.checked_add(usize::try_from(at).ok()?)?;
-            c_string(bytes, start, range.end)
-        };
-        for at in named {
-            string(at)?;
-        }
+        // Every string in the table ends if the one that begins last does. Looking for the end of each would take
+        // hours if millions of entries name strings of many MiB.
+        let last = usize::try_from(named.into_iter().max()?).ok()?;
+        c_string(bytes, range.start.checked_add(last)?, range.end)?;
         self.rpath = match rpath {
-            Some(entry) => Some(Rpath { entry, range: string(entry.value)? }),
+            Some(entry) => {
+                let start = range.start.checked_add(usize::try_from(entry.value).ok()?)?;
+                Some(Rpath { entry, range: c_string(bytes, start, range.end)? })
+            }
             None => None,
         };
         self.strings = Some(StringTable { range });

@@ -352,6 +352,60 @@ fn what_cannot_grow_says_why_and_stays_as_it_is() {
     assert_eq!(refused(&|bytes| layout.put_word(bytes, size, (1 << 63) - 10).unwrap()), GrowError::NoRoom);
 }
 
+#[test]
+fn a_segment_that_is_nowhere_stays_there() {
+    let layout = LAYOUTS[0];
+    let mut bytes = Sample::new(layout, "/old/a").bytes();
+    // The last program header is the note: its offset.
+    layout.put_word(&mut bytes, 64 + 4 * 56 + 8, u64::MAX - 3).unwrap();
+    assert!(substitute(&map("/old", "/much/longer"), &mut bytes).unwrap().grown);
+    let note = |segment: &&Segment| segment.kind == 4;
+    assert_eq!(Elf::parse(&bytes).unwrap().segments.iter().find(note).unwrap().offset, u64::MAX - 3);
+}
+
+/// Looking for the end of each string from its start would take this test an hour.
+#[test]
+fn many_entries_that_name_long_strings_take_no_time() {
+    let rpath = format!("/old/{}", "a".repeat(16 << 20));
+    let mut sample = Sample::new(LAYOUTS[0], &rpath);
+    sample.dynamic.extend(vec![(1, 9); 300_000]);
+    let mut bytes = sample.bytes();
+    assert!(substitute(&map("/old", "/x"), &mut bytes).unwrap().grown, "the other entries use its bytes");
+}
+
+#[test]
+fn many_sections_behind_the_program_headers_take_no_time() {
+    let layout = LAYOUTS[0];
+    let mut bytes = Sample::new(layout, "/old/a").bytes();
+    let at = bytes.len();
+    let count = 65_000u16;
+    let room = usize::from(count) * 4;
+    let first = 64 + 5 * 56;
+    // Each begins within the one that stands behind it in the table.
+    let headers = at.max(first + room + 8);
+    bytes.resize(headers, 0);
+    for index in 0..usize::from(count) {
+        let header = bytes.len();
+        bytes.resize(header + layout.section_size(), 0);
+        layout.put_u32(&mut bytes, header + 4, 7).unwrap();
+        layout.put_word(&mut bytes, header + 8, 2).unwrap();
+        let offset = (first + (usize::from(count) - 1 - index) * 4) as u64;
+        layout.move_section(&mut bytes, header, offset, offset, 5).unwrap();
+    }
+    layout.put_word(&mut bytes, 40, headers as u64).unwrap();
+    layout.put_u16(&mut bytes, 60, count).unwrap();
+    let elf = Elf::parse(&bytes).unwrap();
+    let mut segment = elf.last_of(super::parse::PT_LOAD).unwrap();
+    segment.file_size = headers as u64;
+    segment.memory_size = headers as u64;
+    layout.put_segment(&mut bytes, 64 + 2 * 56, &segment).unwrap();
+    // The dynamic section would be in the way: let it be a note.
+    layout.put_u32(&mut bytes, 64 + 3 * 56, 4).unwrap();
+    let elf = Elf::parse(&bytes).unwrap();
+    assert_eq!(elf.sections.len(), usize::from(count));
+    assert_eq!(displace::in_the_way(&elf, &bytes), Some(first..first + room + 1));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     /// Whatever a file contains: no panic, no runaway growth, and the ranges say all that was changed.
