@@ -30,7 +30,7 @@ fn mirrors(named: &[String], settings: &Settings) -> Result<Vec<Mirror>, Diagnos
     let names = if named.is_empty() { strata_ops::mirror::configured(&file)? } else { named.to_vec() };
     let open = |name: String| -> Result<Mirror, Diagnosis> {
         let repository = strata_ops::mirror::open(&name, Direction::Fetch, &file)?;
-        Ok(Mirror { name, repository })
+        Ok(Mirror::new(name, repository))
     };
     names.into_iter().map(open).collect()
 }

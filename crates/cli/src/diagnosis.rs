@@ -61,9 +61,17 @@ impl Diagnosis {
         Self { package: Some(package), ..Self::of(error) }
     }
 
+    /// The command line could not be parsed.
+    pub(crate) fn usage(error: &clap::Error) -> Self {
+        Self { message: error.to_string().trim_end().to_owned(), ..Self::new(KIND_USAGE, error, None) }
+    }
+
     /// Standard output could not be written.
     pub(crate) fn stdout(error: &io::Error) -> Self {
-        Self::new(KIND_DISK, error, None)
+        Self {
+            message: format!("cannot write to standard output: {error}"),
+            ..Self::new(KIND_DISK, error, None)
+        }
     }
 
     /// As it appears in the JSON envelope.
@@ -100,8 +108,10 @@ impl Diagnosis {
 impl fmt::Display for Diagnosis {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.package {
-            Some(package) => write!(f, "error: {package}: {}", self.message)?,
-            None => write!(f, "error: {}", self.message)?,
+            Some(package) if !self.message.contains(package) => {
+                write!(f, "error: {package}: {}", self.message)?;
+            }
+            _ => write!(f, "error: {}", self.message)?,
         }
         for cause in &self.causes {
             write!(f, "\ncaused by: {cause}")?;
@@ -135,6 +145,12 @@ impl From<strata_spec::selector::InvalidSelector> for Diagnosis {
     }
 }
 
+impl From<crate::settings::InvalidEpoch> for Diagnosis {
+    fn from(error: crate::settings::InvalidEpoch) -> Self {
+        Self::new(KIND_USAGE, &error, Some("unset it, or set it to what `date +%s` prints".to_owned()))
+    }
+}
+
 impl From<serde_json::Error> for Diagnosis {
     fn from(error: serde_json::Error) -> Self {
         Error::from(error).into()
@@ -146,14 +162,19 @@ fn kind(error: &Error) -> Kind {
     use strata_layer::relocate::RelocateError;
     use strata_layer::unpack::UnpackError;
     match error {
-        Error::NoSuchSpec { .. } | Error::MissingDependency { .. } => KIND_NOT_FOUND,
+        Error::NoSuchSpec { .. }
+        | Error::MissingDependency { .. }
+        | Error::PrefixMissing { .. }
+        | Error::NothingInstalled { .. } => KIND_NOT_FOUND,
         Error::Ambiguous { .. }
+        | Error::OtherPadding { .. }
         | Error::NoMirrors { .. }
         | Error::DoesNotFit { .. }
         | Error::SbangTooLong(_)
-        | Error::Reference(_)
-        | Error::Root(_) => KIND_USAGE,
+        | Error::Reference(_) => KIND_USAGE,
+        Error::Root(root) | Error::Store(StoreError::Root(root)) => system_kind(root).unwrap_or(KIND_USAGE),
         Error::Unasked { .. } => KIND_UNREACHABLE,
+        Error::DependencyGone { .. } => KIND_TRY_AGAIN,
         Error::NotAPackage { .. }
         | Error::InvalidSpec { .. }
         | Error::WrongPackage { .. }
@@ -167,6 +188,7 @@ fn kind(error: &Error) -> Kind {
         | Error::Tag(_)
         | Error::Json(_) => KIND_CORRUPT,
         Error::DependencyFailed { .. }
+        | Error::Panicked
         | Error::Spliced { .. }
         | Error::HasDependents { .. }
         | Error::ForeignPrefix { .. }
@@ -189,7 +211,6 @@ fn kind(error: &Error) -> Kind {
         } => KIND_USAGE,
         Error::Relocate { source: RelocateError::MachO { .. }, .. } => KIND_FAILED,
         Error::Relocate { .. } => KIND_CORRUPT,
-        Error::Store(StoreError::Root(_)) => KIND_USAGE,
         Error::Store(StoreError::Index(index)) => system_kind(index).unwrap_or(KIND_CORRUPT),
         Error::Store(StoreError::Lock(lock))
         | Error::Stage(StageError::Lock(lock))
@@ -261,7 +282,23 @@ fn hint(error: &Error) -> Option<String> {
         Error::ForeignPrefix { .. } => {
             "it may be what another program is installing; if it is not, move it away and try again"
         }
+        Error::PrefixMissing { .. } => {
+            "`strata install /HASH` puts it back if a cache has it; `strata uninstall /HASH` forgets it"
+        }
+        Error::NothingInstalled { .. } => "see what is installed with `strata find -l`",
+        Error::Panicked => "please report it with the command you ran",
+        Error::OtherPadding { .. } => {
+            "leave out --padded-length, which is for new install trees, or name another --store"
+        }
         Error::InvalidIndex { .. } => "write a new one with `strata buildcache update-index`",
+        Error::UnknownLayout { .. } => "a newer version of strata may know it",
+        // Nothing of these was fetched.
+        Error::Store(StoreError::Index(_)) => {
+            "see whether Spack reads it: `spack find`; `spack reindex` writes the database anew"
+        }
+        Error::MissingNode(_) => {
+            "a database or an index is incomplete: `spack reindex` or `strata buildcache update-index` may mend it"
+        }
         Error::Unasked { .. } => {
             "this is not \"there is no binary\": try again when the mirror can be reached"
         }

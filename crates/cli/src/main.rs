@@ -17,7 +17,10 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     // A reader that goes away (`strata find | head`) ends a write with an error, not the process with a signal.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return not_understood(&error),
+    };
     let settings = Settings::read(&cli.global);
     let console = Console::new(&cli.global);
     let (name, result) = run(&cli, &settings, &console);
@@ -41,6 +44,17 @@ fn main() -> ExitCode {
             ExitCode::from(diagnosis::DISK)
         }
     }
+}
+
+/// Says what is wrong with the command line, or shows the help that was asked for. A program that wants JSON gets its
+/// envelope here too.
+fn not_understood(error: &clap::Error) -> ExitCode {
+    if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") {
+        // Nothing can be done if standard output is closed; the exit code says the same.
+        let _ = output::print(true, "", Err(&Diagnosis::usage(error)));
+    }
+    let _ = error.print();
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(diagnosis::SOME_FAILED))
 }
 
 /// Runs the command; with its name, as the JSON envelope states it.

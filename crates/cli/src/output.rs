@@ -40,6 +40,11 @@ impl Outcome {
     }
 }
 
+/// `1 package`, `2 packages`.
+pub(crate) fn packages(count: usize) -> String {
+    format!("{count} package{}", if count == 1 { "" } else { "s" })
+}
+
 /// Writes the result of a command to standard output. A closed pipe is no error: the reader has seen enough.
 pub(crate) fn print(json: bool, command: &str, outcome: Result<&Outcome, &Diagnosis>) -> io::Result<()> {
     let text = match (json, outcome) {

@@ -3,6 +3,7 @@
 use crate::args::Global;
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 /// The surroundings, as far as strata looks at them.
@@ -18,8 +19,14 @@ pub(crate) struct Settings {
     pub(crate) user_scope: PathBuf,
     /// Threads to use where the user does not say.
     pub(crate) cores: usize,
-    /// `SOURCE_DATE_EPOCH`: what reproducible builds use for the time.
-    pub(crate) source_date_epoch: Option<Timestamp>,
+    source_date_epoch: Option<OsString>,
+}
+
+/// `SOURCE_DATE_EPOCH` is set to something else than a time.
+#[derive(Debug, thiserror::Error)]
+#[error("SOURCE_DATE_EPOCH is `{value}`, not a number of seconds since 1970")]
+pub(crate) struct InvalidEpoch {
+    value: String,
 }
 
 impl Settings {
@@ -32,14 +39,25 @@ impl Settings {
         let data = base.as_ref().map_or_else(|| home.join(".local/share"), |b| b.data_dir());
         let spack =
             variable("SPACK_ROOT").map(|root| root.join("opt/spack")).filter(|root| has_database(root));
+        // No shell expands the `~` of `--store=~/dir`.
+        let expanded = |path: &Path| path.strip_prefix("~").map_or(path.to_owned(), |rest| home.join(rest));
+        let named = global.store.as_deref().map(expanded);
         Self {
-            store: global.store.clone().or(spack).unwrap_or_else(|| data.join("strata/store")),
-            store_is_named: global.store.is_some(),
+            store: named.clone().or(spack).unwrap_or_else(|| data.join("strata/store")),
+            store_is_named: named.is_some(),
             padded_length: global.padded_length,
             user_scope: variable("SPACK_USER_CONFIG_PATH").unwrap_or_else(|| home.join(".spack")),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
-            source_date_epoch: source_date_epoch(),
+            source_date_epoch: std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()),
         }
+    }
+
+    /// `SOURCE_DATE_EPOCH`: what reproducible builds use for the time.
+    pub(crate) fn source_date_epoch(&self) -> Result<Option<Timestamp>, InvalidEpoch> {
+        let Some(value) = &self.source_date_epoch else { return Ok(None) };
+        let seconds = value.to_str().and_then(|text| text.parse().ok());
+        let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
+        time.map(Some).ok_or_else(|| InvalidEpoch { value: value.to_string_lossy().into_owned() })
     }
 
     /// Where mirrors are configured.
@@ -51,9 +69,4 @@ impl Settings {
 /// Whether Spack has installed something under `root`, padded or not.
 fn has_database(root: &Path) -> bool {
     strata_store::StoreRoot::open(root).is_ok()
-}
-
-fn source_date_epoch() -> Option<Timestamp> {
-    let seconds = std::env::var("SOURCE_DATE_EPOCH").ok()?.parse().ok()?;
-    Timestamp::from_second(seconds).ok()
 }

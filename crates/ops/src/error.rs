@@ -39,6 +39,29 @@ pub enum Error {
         /// Where mirrors are configured.
         file: PathBuf,
     },
+    /// A package is recorded as installed, and its prefix is gone.
+    #[error("it is recorded as installed, but its prefix {} does not exist", prefix.display())]
+    PrefixMissing {
+        /// Where it should be.
+        prefix: PathBuf,
+    },
+    /// Nothing that was asked for is installed.
+    #[error("nothing to push: {}", packages.iter().map(|p| format!("{} ({})", p.package, p.reason)).collect::<Vec<_>>().join(", "))]
+    NothingInstalled {
+        /// What was asked for.
+        packages: Vec<crate::push::Unavailable>,
+    },
+    /// A thread that worked on a package panicked: a bug.
+    #[error("strata has a bug: the panic message above says where")]
+    Panicked,
+    /// The root of the install tree that is there is not the one asked for.
+    #[error("{} is an install tree already, and its root is not padded to {length} bytes", existing.display())]
+    OtherPadding {
+        /// The root that is there.
+        existing: PathBuf,
+        /// The length asked for.
+        length: usize,
+    },
     /// A tag that should be a package is not one.
     #[error("{tag} in {place} is not a package: its config has no spec, or it has no layer")]
     NotAPackage {
@@ -86,6 +109,12 @@ pub enum Error {
     /// A package that this one needs could not be installed.
     #[error("not installed because {dependency}, which it needs, could not be installed")]
     DependencyFailed {
+        /// Label of the dependency.
+        dependency: String,
+    },
+    /// A package that this one needs was there, and went away while this one was being installed.
+    #[error("not installed because {dependency}, which it needs, was uninstalled meanwhile")]
+    DependencyGone {
         /// Label of the dependency.
         dependency: String,
     },
@@ -241,6 +270,11 @@ impl Error {
         Self::Io { path: path.to_owned(), source }
     }
 
+    /// Whether the error says that a cache gave no answer at all.
+    pub(crate) fn is_unreachable(&self) -> bool {
+        matches!(self, Self::Repository(error) if error.kind() == ErrorKind::Unreachable)
+    }
+
     /// Whether the error is about what a cache holds, and not about reaching it.
     pub(crate) fn is_about_content(&self) -> bool {
         match self {
@@ -248,6 +282,7 @@ impl Error {
                 matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Invalid)
             }
             Self::NotAPackage { .. } | Self::InvalidSpec { .. } | Self::WrongPackage { .. } => true,
+            Self::InvalidIndex { .. } => true,
             Self::Document(_) | Self::Tag(_) => true,
             _ => false,
         }

@@ -58,3 +58,9 @@ pub struct Failure {
     #[serde(skip)]
     pub error: crate::Error,
 }
+
+impl Failure {
+    fn new(package: String, error: crate::Error) -> Self {
+        Self { package, message: crate::error::chain(&error), error }
+    }
+}

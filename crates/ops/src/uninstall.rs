@@ -7,6 +7,7 @@ use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
 use strata_spec::{DagHash, Selector};
+use strata_store::removal::RemovalError;
 use strata_store::{
     LockKind, StageArea, Store, StoreError, clean_stale, installed_dependents, record_removal, remove_prefix,
 };
@@ -44,6 +45,11 @@ pub fn uninstall(
                 prefix: record.path.clone().unwrap_or_default().into(),
             });
         }
+    }
+    // Before the records are touched: a store that was copied names prefixes of the one it was copied from.
+    if let Some(package) = packages.iter().find(|package| !package.prefix.starts_with(store.root().root())) {
+        let (prefix, root) = (package.prefix.clone(), store.root().root().to_owned());
+        return Err(RemovalError::Outside { prefix, root }.into());
     }
     let hashes: Vec<DagHash> = packages.iter().map(|package| package.hash.clone()).collect();
     clean_stale(store.root())?;

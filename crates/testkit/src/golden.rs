@@ -1,11 +1,14 @@
 //! Where the golden data and the unpacked stores are, and how to read them.
 //!
 //! `STRATA_GOLDEN` names a directory of the layout that `golden/README.md` describes; without it the copy this
-//! repository carries is used. `STRATA_STORES` lists the roots of unpacked install trees (the directories that
-//! hold `.spack-db`), separated by `:`. Tests go through whatever they find there and name nothing themselves.
+//! repository carries is used. `STRATA_STORES` lists the roots of unpacked install trees, separated by `:`, padded or
+//! as `config:install_tree:root` names them. Tests go through whatever they find there and name nothing themselves.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
+
+/// Spack pads the root of an install tree with components of this name, the last one cut.
+const PADDING: &str = "__spack_path_placeholder__";
 
 /// The directory of golden data: `STRATA_GOLDEN`, or the repository's own copy.
 pub fn dir() -> PathBuf {
@@ -15,11 +18,36 @@ pub fn dir() -> PathBuf {
     }
 }
 
-/// The roots of the unpacked install trees that `STRATA_STORES` lists; empty when it is not set.
+/// The roots of the unpacked install trees that `STRATA_STORES` lists: the directories that hold `.spack-db`. Empty
+/// when it is not set.
+///
+/// # Panics
+/// If there is no database at or below a listed directory: whoever lists it wants it tested.
 pub fn stores() -> Vec<PathBuf> {
-    std::env::var_os("STRATA_STORES")
-        .map(|value| std::env::split_paths(&value).filter(|p| !p.as_os_str().is_empty()).collect())
-        .unwrap_or_default()
+    let Some(value) = std::env::var_os("STRATA_STORES") else { return Vec::new() };
+    std::env::split_paths(&value)
+        .filter(|path| !path.as_os_str().is_empty())
+        .map(|path| store_root(&path).unwrap_or_else(|| panic!("no Spack database at {}", path.display())))
+        .collect()
+}
+
+/// The directory that holds `.spack-db`: `directory`, or one below it that pads it.
+fn store_root(directory: &Path) -> Option<PathBuf> {
+    if directory.join(".spack-db").is_dir() {
+        return Some(directory.to_owned());
+    }
+    let entries = std::fs::read_dir(directory).ok()?.flatten();
+    let is_padding = |name: &str| PADDING.starts_with(name) || name.strip_suffix('_') == Some(PADDING);
+    entries.filter(|e| e.file_name().to_str().is_some_and(is_padding)).find_map(|e| store_root(&e.path()))
+}
+
+/// The files of the golden directory `name` whose names contain `.json`, sorted; none if it is not there.
+pub fn json_files(name: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(dir().join(name)).into_iter().flatten().flatten();
+    let mut files: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
+    files.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().contains(".json")));
+    files.sort();
+    files
 }
 
 /// The file `name` below the golden directory, if it is there.

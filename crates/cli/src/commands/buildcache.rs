@@ -4,7 +4,7 @@ use super::{mirrors, selectors, store};
 use crate::args::{List, Only, Push, UpdateIndex};
 use crate::commands::find;
 use crate::diagnosis::Diagnosis;
-use crate::output::Outcome;
+use crate::output::{Outcome, packages};
 use crate::progress::Console;
 use crate::settings::Settings;
 use serde_json::json;
@@ -24,7 +24,7 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Console) -> Resul
         },
         force: args.force,
         jobs: args.jobs.unwrap_or(settings.cores),
-        timestamp: settings.source_date_epoch,
+        timestamp: settings.source_date_epoch()?,
     };
     let store = store(settings)?;
     let database = store.read().map_err(strata_ops::Error::from)?;
@@ -34,18 +34,23 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Console) -> Resul
         console.event(Event::Warning(&format!("skipping {}: {}", unavailable.package, unavailable.reason)));
     }
     if args.dry_run {
-        return Ok(Outcome::new(planned(&plan), &plan)?);
+        let mut outcome = Outcome::new(planned(&plan), &plan)?;
+        outcome.fail(failures(plan.failed), plan.to_push.is_empty());
+        return Ok(outcome);
     }
     let summary = push::execute(&database, store.root(), &*repository, &request, plan, console)?;
     let index = if args.update_index { Some(index::update(&*repository, console)?) } else { None };
     let mut outcome =
         Outcome::new(pushed(&summary, repository.url()), &json!({"push": summary, "index": index}))?;
     if let Some(index) = index {
-        writeln!(outcome.text, "the index has {} packages", index.packages).ok();
+        writeln!(outcome.text, "the index has {}", packages(index.packages)).ok();
     }
-    let failures = summary.failed.into_iter().map(|f| Diagnosis::of_package(f.package, &f.error));
-    outcome.fail(failures.collect(), summary.pushed.is_empty());
+    outcome.fail(failures(summary.failed), summary.pushed.is_empty());
     Ok(outcome)
+}
+
+fn failures(failed: Vec<push::Failure>) -> Vec<Diagnosis> {
+    failed.into_iter().map(|failure| Diagnosis::of_package(failure.package, &failure.error)).collect()
 }
 
 fn planned(plan: &PushPlan) -> String {
@@ -59,14 +64,17 @@ fn planned(plan: &PushPlan) -> String {
     for package in &plan.unavailable {
         writeln!(text, "would skip {}: {}", package.package, package.reason).ok();
     }
+    for failure in &plan.failed {
+        writeln!(text, "cannot push {}: {}", failure.package, failure.message).ok();
+    }
     text
 }
 
 fn pushed(summary: &PushSummary, url: &impl std::fmt::Display) -> String {
-    let mut text = format!("pushed {} packages to {url}", summary.pushed.len());
+    let mut text = format!("pushed {} to {url}", packages(summary.pushed.len()));
     let others = [
-        (summary.present.len(), "were there already"),
-        (summary.unavailable.len(), "are not installed"),
+        (summary.present.len(), "there already"),
+        (summary.unavailable.len(), "not installed"),
         (summary.failed.len(), "failed"),
     ];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
@@ -85,9 +93,9 @@ pub(crate) fn update_index(
     let summary = index::update(&*repository, console)?;
     let verb = if summary.written { "wrote" } else { "kept" };
     let text = format!(
-        "{verb} the index of {}: {} packages, {} added, {} dropped\n",
+        "{verb} the index of {}: {}, {} added, {} dropped\n",
         repository.url(),
-        summary.packages,
+        packages(summary.packages),
         summary.added,
         summary.dropped
     );
@@ -104,6 +112,6 @@ pub(crate) fn list(args: &List, settings: &Settings, console: &Console) -> Resul
     }
     found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
     found.dedup_by(|a, b| a.hash == b.hash);
-    console.event(Event::Phase(&format!("{} cached packages", found.len())));
+    console.event(Event::Phase(&format!("{} cached", packages(found.len()))));
     Ok(Outcome::new(find::lines(&found, args.long, false), &json!({"specs": found}))?)
 }

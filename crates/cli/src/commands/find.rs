@@ -3,7 +3,7 @@
 use super::{selectors, store};
 use crate::args;
 use crate::diagnosis::Diagnosis;
-use crate::output::Outcome;
+use crate::output::{Outcome, packages};
 use crate::progress::Console;
 use crate::settings::Settings;
 use serde_json::json;
@@ -19,7 +19,7 @@ pub(crate) fn find(args: &args::Find, settings: &Settings, console: &Console) ->
     if args.explicit {
         found.retain(|package| package.explicit == Some(true));
     }
-    console.event(Event::Phase(&format!("{} installed packages", found.len())));
+    console.event(Event::Phase(&format!("{} installed", packages(found.len()))));
     Ok(Outcome::new(lines(&found, args.long, args.paths), &json!({"specs": found}))?)
 }
 

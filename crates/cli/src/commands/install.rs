@@ -3,7 +3,7 @@
 use super::{mirrors, selectors};
 use crate::args::{Global, Install};
 use crate::diagnosis::Diagnosis;
-use crate::output::Outcome;
+use crate::output::{Outcome, packages};
 use crate::progress::Console;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
@@ -23,6 +23,13 @@ pub(crate) fn install(
     let selectors = selectors(&args.specs)?;
     let root =
         StoreRoot::open_or_new(&settings.store, settings.padded_length).map_err(strata_ops::Error::from)?;
+    if let (Some(length), Ok(existing)) = (settings.padded_length, StoreRoot::open(&settings.store))
+        && existing != root
+    {
+        // A second install tree below the first would be one that no other command finds.
+        let existing = existing.root().to_owned();
+        return Err(strata_ops::Error::OtherPadding { existing, length }.into());
+    }
     // A root that scripts cannot live under is refused before anything else is asked.
     root.sbang_path().map_err(strata_ops::Error::from)?;
     let database = if root.database_directory().is_dir() {
@@ -44,9 +51,9 @@ pub(crate) fn install(
         leftovers(&summary, console);
     }
     let mut outcome = Outcome::new(installed(&summary), &summary)?;
-    let nothing_asked_for = !summary.failed.is_empty() && summary.failed.iter().any(|f| f.explicit);
+    let nothing_achieved = !summary.installed.iter().any(|package| package.explicit);
     let failures = summary.failed.iter().map(|f| Diagnosis::of_package(f.package.clone(), &f.error));
-    outcome.fail(failures.collect(), nothing_asked_for && !summary.installed.iter().any(|i| i.explicit));
+    outcome.fail(failures.collect(), nothing_achieved);
     Ok(outcome)
 }
 
@@ -67,8 +74,8 @@ fn installed(summary: &InstallSummary) -> String {
     for package in summary.installed.iter().filter(|package| package.explicit) {
         writeln!(text, "{}@{}  {}", package.name, package.version, package.prefix.display()).ok();
     }
-    write!(text, "installed {} packages", summary.installed.len()).ok();
-    let others = [(summary.present.len(), "were there already"), (summary.failed.len(), "failed")];
+    write!(text, "installed {}", packages(summary.installed.len())).ok();
+    let others = [(summary.present.len(), "there already"), (summary.failed.len(), "failed")];
     for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
         write!(text, "; {count} {what}").ok();
     }

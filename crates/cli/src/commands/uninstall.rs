@@ -3,7 +3,7 @@
 use super::{selectors, store};
 use crate::args::Uninstall;
 use crate::diagnosis::Diagnosis;
-use crate::output::Outcome;
+use crate::output::{Outcome, packages};
 use crate::progress::Console;
 use crate::settings::Settings;
 use serde_json::json;
@@ -15,6 +15,6 @@ pub(crate) fn uninstall(
     console: &Console,
 ) -> Result<Outcome, Diagnosis> {
     let removed = strata_ops::uninstall::uninstall(&store(settings)?, &selectors(&args.specs)?, console)?;
-    let text = format!("removed {} packages\n", removed.len());
+    let text = format!("removed {}\n", packages(removed.len()));
     Ok(Outcome::new(text, &json!({"removed": removed}))?)
 }

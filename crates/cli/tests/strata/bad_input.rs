@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use strata_testkit::golden;
 
+const SOME_FAILED: i32 = 1;
 const USAGE: i32 = 2;
 const NOT_FOUND: i32 = 3;
 const CORRUPT: i32 = 65;
@@ -138,18 +139,17 @@ fn a_prefix_that_is_not_on_disk() {
     let world = World::new();
     let store = world.sample_store();
     std::fs::remove_dir_all(&store.package("greet").prefix).unwrap();
-    let push = ["--store", text(&store.unpadded_root), "buildcache", "push", &world.layout("cache")];
+    let cache = world.layout("cache");
+    let push = ["--store", text(&store.unpadded_root), "buildcache", "push", &cache];
     let ran = world.run(push);
-    assert_eq!(ran.code, Some(0), "what is not installed does not stop the rest: {}", ran.stderr);
     let prefix = text(&store.package("greet").prefix).to_owned();
-    assert!(
-        ran.stderr.contains(&format!(
-            "skipping greet@1.0/{}: its prefix {prefix} does not exist",
-            &store.package("greet").hash[..7]
-        )),
-        "{}",
-        ran.stderr
-    );
+    let greet = format!("greet@1.0/{}", &store.package("greet").hash[..7]);
+    ran.fails(SOME_FAILED, &["error:", &greet, "recorded as installed", &prefix, "hint:"]);
+    assert!(ran.stdout.contains("pushed 2 packages"), "it does not stop the rest: {}", ran.stdout);
+    let alone = world.run([&push[..], &["greet"]].concat());
+    alone.fails(NOT_FOUND, &["error:", &greet, &prefix]);
+    let planned = world.run([&push[..], &["--dry-run", "greet"]].concat());
+    planned.fails(NOT_FOUND, &[&prefix]);
     assert!(
         ran.stderr.contains("the image of hello@2.1") && ran.stderr.contains("will not run"),
         "{}",
@@ -327,6 +327,10 @@ fn a_registry_that_is_down() {
     let ran = world.run([&both[..], &["greet"]].concat());
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     assert!(ran.stderr.contains("warning: mirror"), "{}", ran.stderr);
+    // It is asked once, not for each package.
+    world.ok(["--store", text(&store.unpadded_root), "buildcache", "push", &cache]);
+    let ran = world.run([&both[..], &["hello"]].concat());
+    assert_eq!((ran.code, ran.stderr.matches("warning: mirror").count()), (Some(0), 1), "{}", ran.stderr);
 }
 
 #[test]
@@ -428,4 +432,86 @@ fn something_else_at_the_prefix() {
     std::fs::write(prefix.join("precious"), "mine").unwrap();
     install(&world, &root, &cache, "greet").fails(1, &[text(&prefix), "exists", "hint:"]);
     assert_eq!(std::fs::read_to_string(prefix.join("precious")).unwrap(), "mine");
+}
+
+#[test]
+fn only_what_is_not_installed() {
+    let world = World::new();
+    let store = world.sample_store();
+    let file = store.root.join(".spack-db/index.json");
+    let mut database: serde_json::Value = serde_json::from_slice(&std::fs::read(&file).unwrap()).unwrap();
+    database["database"]["installs"][&store.package("runner").hash]["installed"] = false.into();
+    std::fs::write(&file, database.to_string()).unwrap();
+    let cache = world.layout("cache");
+    let push = ["--store", text(&store.unpadded_root), "buildcache", "push", &cache];
+    for spec in ["runner", "gcc"] {
+        world.run([&push[..], &[spec]].concat()).fails(NOT_FOUND, &["nothing to push", spec, "hint:"]);
+    }
+    assert!(!world.path("cache").exists());
+    let ran = world.run([&push[..], &["runner", "greet"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    assert!(ran.stderr.contains("skipping runner@0.3"), "{}", ran.stderr);
+}
+
+#[test]
+fn another_padding_than_the_store_has() {
+    let world = World::new();
+    let (_, cache) = world.sample_cache();
+    let root = world.path("root");
+    let padded = |length: &str, spec: &str| {
+        world.run(["--store", text(&root), "--padded-length", length, "install", "-m", &cache, spec])
+    };
+    assert_eq!(padded("100", "greet").code, Some(0));
+    let before = tree(&root);
+    padded("110", "runner").fails(USAGE, &["install tree already", "110", "--padded-length"]);
+    assert_eq!(tree(&root), before);
+    assert_eq!(padded("100", "runner").code, Some(0));
+    assert_eq!(world.ok(["--store", text(&root), "find"]), "greet@1.0\nrunner@0.3\n");
+}
+
+#[test]
+fn a_source_date_epoch_that_is_none() {
+    let world = World::new();
+    let (store, cache) = world.sample_cache();
+    let push = |value: &str| -> Ran {
+        let mut command = world.command();
+        command.args(["--store", text(&store.unpadded_root), "buildcache", "push", "-f", &cache, "greet"]);
+        command.env("SOURCE_DATE_EPOCH", value).output().unwrap().into()
+    };
+    for value in ["yesterday", "12.5", "99999999999999999999"] {
+        push(value).fails(USAGE, &["SOURCE_DATE_EPOCH", value, "hint:"]);
+    }
+    for value in ["", "1700000000"] {
+        assert_eq!(push(value).code, Some(0), "{value}");
+    }
+}
+
+#[test]
+fn an_index_that_cannot_be_read_is_no_obstacle() {
+    let world = World::new();
+    let (_, cache) = world.sample_cache();
+    let index: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(world.path("cache/index.json")).unwrap()).unwrap();
+    let manifests = index["manifests"].as_array().unwrap();
+    let entry = manifests.iter().find(|m| m.to_string().contains("index.spack")).unwrap();
+    let blob = |digest: &serde_json::Value| {
+        world.path("cache/blobs/sha256").join(digest.as_str().unwrap().strip_prefix("sha256:").unwrap())
+    };
+    let manifest: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(blob(&entry["digest"])).unwrap()).unwrap();
+    for (number, content) in [Some("not what the digest says"), None].into_iter().enumerate() {
+        let json = blob(&manifest["layers"][0]["digest"]);
+        match content {
+            Some(content) => std::fs::write(json, content).unwrap(),
+            None => std::fs::remove_file(json).unwrap(),
+        }
+        let root = world.path(&format!("root-{number}"));
+        let ran = install(&world, &root, &cache, "greet");
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        assert!(ran.stderr.contains("reading the tags instead"), "{}", ran.stderr);
+    }
+    let updated = world.run(["buildcache", "update-index", &cache]);
+    assert_eq!(updated.code, Some(0), "{}", updated.stderr);
+    let listed = world.run(["buildcache", "list", "-m", &cache]);
+    assert!(!listed.stderr.contains("warning"), "it was repaired: {}", listed.stderr);
 }

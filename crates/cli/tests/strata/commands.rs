@@ -113,14 +113,14 @@ fn what_to_push_can_be_said() {
     assert_eq!(names, ["greet", "hello", "runner"]);
     assert!(!std::path::Path::new(cache.strip_prefix("oci+file://").unwrap()).exists());
 
-    // What is recorded but not installed is listed, and does not stop the rest.
+    // What is recorded and not on disk does not stop the rest.
     std::fs::remove_dir_all(&store.package("runner").prefix).unwrap();
     let ran = world.run(["--store", text(&store.unpadded_root), "buildcache", "push", &world.layout("some")]);
-    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    ran.fails(1, &["error: runner@0.3"]);
     assert!(
-        ran.stderr.contains("skipping runner@0.3") && ran.stdout.contains("pushed 2 packages"),
+        ran.stdout.contains("pushed 2 packages to") && ran.stdout.contains("; 1 failed"),
         "{}",
-        ran.stderr
+        ran.stdout
     );
 }
 
@@ -246,4 +246,91 @@ fn an_empty_default_store_lists_nothing() {
     let world = World::new();
     assert_eq!(world.ok(["find"]), "");
     assert_eq!(world.run(["--json", "find"]).json()["result"]["specs"], json!([]));
+}
+
+#[test]
+fn a_command_line_that_is_not_understood_has_an_envelope_too() {
+    let world = World::new();
+    let ran = world.run(["--json", "instal", "hello"]);
+    ran.fails(2, &["instal"]);
+    let envelope = ran.json();
+    assert_eq!((&envelope["schema"], &envelope["ok"]), (&json!(1), &json!(false)));
+    assert_eq!(envelope["errors"][0]["kind"], "usage");
+    assert!(envelope["errors"][0]["message"].as_str().unwrap().contains("instal"));
+    assert_eq!(world.run(["--json", "--help"]).code, Some(0));
+}
+
+#[test]
+fn a_tilde_that_no_shell_expanded_is_the_home_directory() {
+    let world = World::new();
+    let (_, cache) = world.sample_cache();
+    world.ok(["--store=~/store", "install", "-m", &cache, "greet"]);
+    assert!(world.path("home/store/.spack-db").is_dir());
+}
+
+#[test]
+fn a_package_whose_prefix_vanished_is_put_back_as_explicit_as_it_was() {
+    let world = World::new();
+    let (_, cache) = world.sample_cache();
+    let root = world.path("root");
+    let install = |spec: &str| world.ok(["--store", text(&root), "install", "-m", &cache, spec]);
+    install("greet");
+    let prefix = world.ok(["--store", text(&root), "location", "greet"]);
+    std::fs::remove_dir_all(prefix.trim()).unwrap();
+    install("hello");
+    assert!(std::path::Path::new(prefix.trim()).is_dir());
+    assert_eq!(world.ok(["--store", text(&root), "find", "-x"]), "greet@1.0\nhello@2.1\n");
+}
+
+#[test]
+fn many_processes_install_overlapping_sets_at_once() {
+    let world = World::new();
+    let (_, cache) = world.sample_cache();
+    for round in 0..3 {
+        let root = world.path(&format!("root-{round}"));
+        let sets: [&[&str]; 6] =
+            [&["hello"], &["greet"], &["runner", "greet"], &["hello"], &["greet", "hello"], &["runner"]];
+        let children: Vec<_> = sets
+            .iter()
+            .map(|specs| {
+                let mut command = world.command();
+                command.args(["--store", text(&root), "install", "-j", "2", "-m", &cache]).args(*specs);
+                command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped());
+                command.spawn().unwrap()
+            })
+            .collect();
+        let mut installed = 0;
+        for child in children {
+            let ran = crate::support::Ran::from(child.wait_with_output().unwrap());
+            assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+            installed += ran.stderr.matches("installed ").count();
+        }
+        assert_eq!(installed, 3, "each package is installed by one process");
+        // All three were asked for, be it by whoever was faster or by another.
+        let explicit = world.run(["--json", "--store", text(&root), "find", "-x"]).json();
+        let specs = explicit["result"]["specs"].as_array().unwrap().clone();
+        let names: Vec<&str> = specs.iter().map(|spec| spec["name"].as_str().unwrap()).collect();
+        assert_eq!(names, ["greet", "hello", "runner"]);
+        for spec in &specs {
+            assert!(
+                std::path::Path::new(spec["prefix"].as_str().unwrap()).join(".spack/spec.json").is_file()
+            );
+        }
+        let left = crate::support::tree(&root.join(".spack-db"));
+        assert!(!left.iter().any(|path| path.starts_with("strata-stage")), "{left:?}");
+    }
+}
+
+#[test]
+fn a_copied_store_does_not_lose_records_of_what_lies_elsewhere() {
+    let world = World::new();
+    let store = world.sample_store();
+    let copy = world.path("copy/.spack-db");
+    std::fs::create_dir_all(&copy).unwrap();
+    let index = std::fs::read(store.root.join(".spack-db/index.json")).unwrap();
+    std::fs::write(copy.join("index.json"), &index).unwrap();
+    let copy = world.path("copy");
+    world.run(["--store", text(&copy), "uninstall", "hello"]).fails(1, &["outside the store", text(&copy)]);
+    assert_eq!(std::fs::read(copy.join(".spack-db/index.json")).unwrap(), index);
+    assert!(store.package("hello").prefix.is_dir());
 }

@@ -1,7 +1,7 @@
 //! Fetching and reading `index.spack`.
 
 use super::update::collect;
-use crate::error::Error;
+use crate::error::{Error, chain};
 use crate::package_tag;
 use crate::report::{Event, Reporter};
 use strata_oci::{Digest, ManifestRef, Repository, blob_bytes, image_manifest};
@@ -22,13 +22,25 @@ pub fn read(repository: &dyn Repository) -> Result<Option<(Database, Digest)>, E
     Ok(Some((database, layer.digest)))
 }
 
+/// The index; none if the cache has none, or none that can be read, which is reported.
+pub fn read_usable(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<Option<Database>, Error> {
+    match read(repository) {
+        Ok(found) => Ok(found.map(|(database, _)| database)),
+        Err(error) if error.is_about_content() => {
+            reporter.event(Event::Warning(&format!("{}; reading the tags instead", chain(&error))));
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
 /// The index, or, for a cache that has none, what it would be: a missing index is never fatal.
 pub fn read_or_collect(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<Database, Error> {
-    if let Some((database, _)) = read(repository)? {
+    if let Some(database) = read_usable(repository, reporter)? {
         return Ok(database);
     }
     let place = repository.url();
-    reporter.event(Event::Detail(&format!("{place} has no index; reading its tags instead")));
+    reporter.event(Event::Detail(&format!("{place} has no usable index; reading its tags instead")));
     let (database, bad_tags) = collect(repository, None, &repository.tags()?)?;
     for bad in bad_tags {
         reporter.event(Event::Warning(&format!("ignoring tag {} of {place}: {}", bad.tag, bad.reason)));

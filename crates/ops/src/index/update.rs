@@ -48,7 +48,7 @@ pub fn update(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<In
     for attempt in 1.. {
         let present = match read(repository) {
             Ok(present) => present,
-            Err(error @ Error::InvalidIndex { .. }) => {
+            Err(error) if error.is_about_content() => {
                 reporter.event(Event::Warning(&format!("{}; writing a new one", chain(&error))));
                 None
             }
@@ -62,8 +62,9 @@ pub fn update(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<In
             known.records.iter().filter(|(hash, r)| r.in_buildcache && still(hash)).count()
         });
         summary.packages = in_cache(&database);
-        summary.added = summary.packages - kept;
-        summary.dropped = known.map_or(0, in_cache) - kept;
+        // A second attempt compares with the index that the first one wrote.
+        summary.added += summary.packages - kept;
+        summary.dropped += known.map_or(0, in_cache) - kept;
         summary.bad_tags = bad_tags;
         let json = database.to_index_json().into_bytes();
         let digest = Digest::of(&json);

@@ -12,11 +12,11 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
-use strata_spec::{DagHash, NodeSource, closure};
+use strata_spec::{DagHash, Node, NodeSource, closure};
 use strata_store::store::now;
 use strata_store::{
     LockKind, LockSettings, NewInstall, StageArea, Store, StoreRoot, clean_stale, install_sbang, layout,
-    record_installs,
+    record_installs, remove_prefix,
 };
 
 /// How long to wait before asking again for a prefix that another process works on.
@@ -35,6 +35,8 @@ struct Queue<'p> {
     packages: VecDeque<&'p PlannedInstall>,
     /// How many in a row were found locked by other processes.
     busy: usize,
+    /// Whether it was said that others are waited for.
+    told: bool,
 }
 
 struct Context<'c> {
@@ -65,16 +67,7 @@ pub fn execute(
         return Ok(summary);
     }
     let store = Store::create(root.clone(), LockSettings::default())?;
-    if !plan.to_mark_explicit.is_empty() {
-        store.transaction(|database| {
-            for hash in &plan.to_mark_explicit {
-                if let Some(record) = database.records.get_mut(hash) {
-                    record.explicit = true;
-                }
-            }
-            Ok::<_, Error>(())
-        })?;
-    }
+    mark_explicit(&store, &plan.to_mark_explicit)?;
     if plan.to_install.is_empty() {
         return Ok(summary);
     }
@@ -86,7 +79,7 @@ pub fn execute(
 
     let mut packages: Vec<&PlannedInstall> = plan.to_install.iter().collect();
     packages.sort_by_key(|planned| std::cmp::Reverse(planned.size));
-    let queue = Mutex::new(Queue { packages: packages.into(), busy: 0 });
+    let queue = Mutex::new(Queue { packages: packages.into(), busy: 0, told: false });
     let (outcomes, results) = unbounded();
     let result = std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(plan.to_install.len()) {
@@ -102,6 +95,21 @@ pub fn execute(
     result?;
     summary.installed.sort_by(|a, b| (&a.name, &a.hash).cmp(&(&b.name, &b.hash)));
     Ok(summary)
+}
+
+/// Records of packages that are there already that a user asked for them now.
+fn mark_explicit(store: &Store, hashes: &[DagHash]) -> Result<(), Error> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    store.transaction(|database| {
+        for hash in hashes {
+            if let Some(record) = database.records.get_mut(hash) {
+                record.explicit = true;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// Where everything of the closure is, or is going to be.
@@ -140,6 +148,12 @@ impl Context<'_> {
                     let mut queue = lock(queue);
                     queue.busy += 1;
                     queue.packages.push_back(planned);
+                    if queue.busy >= queue.packages.len() && !std::mem::replace(&mut queue.told, true) {
+                        let label = planned.label();
+                        self.reporter.event(Event::Phase(&format!(
+                            "Waiting for another process, which is at work on {label}"
+                        )));
+                    }
                     continue;
                 }
                 Ok(Some(guard)) => {
@@ -181,6 +195,7 @@ impl Context<'_> {
         let mut waiting: HashMap<&'p DagHash, (&'p PlannedInstall, Box<Staged>, Duration)> = HashMap::new();
         let mut unfinished: HashSet<&'p DagHash> = planned.iter().map(|p| &p.hash).collect();
         let mut failed: HashSet<&'p DagHash> = HashSet::new();
+        let mut asked_for: Vec<DagHash> = Vec::new();
         while let Ok(outcome) = results.recv() {
             for outcome in std::iter::once(outcome).chain(results.try_iter()) {
                 match outcome {
@@ -188,6 +203,8 @@ impl Context<'_> {
                         waiting.insert(&package.hash, (package, staged, elapsed));
                     }
                     Outcome::Present(package) => {
+                        // Whoever was faster may have needed it for something else only.
+                        asked_for.extend(package.explicit.then(|| package.hash.clone()));
                         unfinished.remove(&package.hash);
                         summary.present.push(package.label());
                     }
@@ -221,7 +238,7 @@ impl Context<'_> {
                 self.commit(batch, resolved, summary)?;
             }
         }
-        Ok(())
+        mark_explicit(self.store, &asked_for)
     }
 
     /// Renames the packages into place and records them, all under the database's write lock.
@@ -233,15 +250,27 @@ impl Context<'_> {
     ) -> Result<(), Error> {
         let mut locks = Vec::with_capacity(batch.len());
         let mut done = Vec::with_capacity(batch.len());
-        self.store.transaction(|database| {
-            let mut installs = Vec::with_capacity(batch.len());
+        let mut stranded = Vec::new();
+        let recorded = self.store.transaction(|database| {
+            let mut installs: Vec<NewInstall<'_>> = Vec::with_capacity(batch.len());
+            // Dependencies come first, here too.
             for (planned, staged, elapsed) in batch {
+                let is_there = |hash: &DagHash| {
+                    installs.iter().any(|install| install.node.hash == *hash)
+                        || database.records.get(hash).is_some_and(|record| record.installed)
+                };
+                if let Some(gone) = runtime_needs(resolved, planned)?.into_iter().find(|h| !is_there(h)) {
+                    stranded.push((planned, gone));
+                    continue;
+                }
                 let Staged { stage, unpacked, relocated, leftovers, lock } = *staged;
-                stage.commit(&planned.prefix)?;
                 locks.push(lock);
+                stage.commit(&planned.prefix)?;
                 if let Some(node) = resolved.node(&planned.hash) {
-                    let prefix = planned.prefix.clone();
-                    installs.push(NewInstall { node, prefix, explicit: planned.explicit });
+                    // A package whose prefix had vanished stays what it was.
+                    let record = database.records.get(&planned.hash).filter(|record| record.installed);
+                    let explicit = planned.explicit || record.is_some_and(|record| record.explicit);
+                    installs.push(NewInstall { node, prefix: planned.prefix.clone(), explicit });
                 }
                 let installed = Installed {
                     name: planned.name.clone(),
@@ -262,8 +291,16 @@ impl Context<'_> {
             }
             record_installs(database, self.store.root(), resolved, &installs, now())?;
             Ok::<_, Error>(())
-        })?;
+        });
+        if let Err(error) = recorded {
+            self.take_back(done.iter().map(|(planned, ..)| *planned));
+            return Err(error);
+        }
         drop(locks);
+        for (planned, gone) in stranded {
+            let dependency = resolved.node(&gone).map_or_else(|| gone.to_string(), Node::label);
+            self.failed(planned, Error::DependencyGone { dependency }, summary);
+        }
         for (planned, installed, elapsed) in done {
             self.reporter.event(Event::Finished {
                 action: Action::Install,
@@ -275,6 +312,17 @@ impl Context<'_> {
             summary.installed.push(installed);
         }
         Ok(())
+    }
+
+    /// Takes away again what is in its place and could not be recorded, its prefixes still being locked. What cannot
+    /// be taken away is left to the next install, which sees that it is unfinished.
+    fn take_back<'p>(&self, packages: impl Iterator<Item = &'p PlannedInstall>) {
+        let Ok(database) = self.store.read() else { return };
+        for planned in packages {
+            if !database.records.get(&planned.hash).is_some_and(|record| record.installed) {
+                drop(remove_prefix(self.area, self.store.root(), &planned.prefix));
+            }
+        }
     }
 
     fn failed(&self, planned: &PlannedInstall, error: Error, summary: &mut InstallSummary) {

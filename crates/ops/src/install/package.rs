@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use strata_layer::BuildInfo;
 use strata_layer::relocate::{
-    Destination, Leftovers, Platform, PrefixMap, Relocated, leftovers, relocate_tree,
+    Destination, Leftovers, Platform, PrefixMap, Relocated, keep_bytecode_valid, leftovers, relocate_tree,
 };
 use strata_layer::unpack::{Limits, UnpackOptions, Unpacked, unpack};
 use strata_oci::Digest;
@@ -99,6 +99,7 @@ pub(super) fn stage(
     } else {
         Leftovers::default()
     };
+    keep_bytecode_valid(root, &unpacked.build_info).map_err(relocate_error)?;
     write_install_manifest(root, &planned.prefix)?;
     Ok(Staged { stage, unpacked, relocated, leftovers, lock })
 }

@@ -1,7 +1,7 @@
 //! What has to be installed, where it goes and where it comes from.
 
 use super::resolve::{Mirror, Resolved};
-use crate::error::{Error, chain};
+use crate::error::Error;
 use crate::index::spec_in;
 use crate::report::{Event, Reporter};
 use crate::{package_tag, parallel};
@@ -145,15 +145,9 @@ fn locate(
 ) -> Result<Place, Error> {
     let mut failures = Vec::new();
     for (at, mirror) in mirrors.iter().enumerate() {
-        match place_in(node, at, mirror) {
-            Ok(Some(place)) => return Ok(place),
-            Ok(None) => {}
-            Err(error) if mirrors.len() == 1 => return Err(error),
-            Err(error) => {
-                let message = chain(&error);
-                reporter.event(Event::Warning(&format!("mirror {}: {message}", mirror.name)));
-                failures.push((mirror.name.clone(), message));
-            }
+        let question = || place_in(node, at, mirror);
+        if let Some(place) = mirror.ask(mirrors.len() > 1, &mut failures, reporter, question)? {
+            return Ok(place);
         }
     }
     if !failures.is_empty() {

@@ -1,10 +1,11 @@
 //! From what the user asks for to concrete specs that a cache has.
 
 use crate::error::{Error, chain};
-use crate::index::{read, spec_of};
+use crate::index::{read_usable, spec_of};
 use crate::report::{Event, Reporter};
 use crate::{package_tag, parallel, select};
 use std::collections::HashMap;
+use std::sync::OnceLock;
 use strata_oci::Repository;
 use strata_spec::dag::{DependencyTypes, preorder};
 use strata_spec::{DagHash, Database, Node, NodeSource, Selector};
@@ -15,6 +16,44 @@ pub struct Mirror {
     pub name: String,
     /// The cache itself.
     pub repository: Box<dyn Repository>,
+    down: OnceLock<String>,
+}
+
+impl Mirror {
+    /// A cache that was not asked for anything yet.
+    pub fn new(name: String, repository: Box<dyn Repository>) -> Self {
+        Self { name, repository, down: OnceLock::new() }
+    }
+
+    /// Asks the mirror, unless it was found to be out of reach: then the answer is what was said that time. A failure
+    /// is reported, and is the error where there is no other mirror to ask; what failed is in `failures`.
+    ///
+    /// Not a network's slowness but its absence is remembered, lest each of a thousand packages waits for it anew.
+    pub(super) fn ask<T>(
+        &self,
+        others: bool,
+        failures: &mut Vec<(String, String)>,
+        reporter: &dyn Reporter,
+        question: impl FnOnce() -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        if let Some(message) = self.down.get() {
+            failures.push((self.name.clone(), message.clone()));
+            return Ok(None);
+        }
+        match question() {
+            // With one mirror there is nothing to fall back on: its own error says the most.
+            Err(error) if others => {
+                let message = chain(&error);
+                let first = !error.is_unreachable() || self.down.set(message.clone()).is_ok();
+                if first {
+                    reporter.event(Event::Warning(&format!("mirror {}: {message}", self.name)));
+                }
+                failures.push((self.name.clone(), message));
+                Ok(None)
+            }
+            answer => answer,
+        }
+    }
 }
 
 impl std::fmt::Debug for Mirror {
@@ -71,17 +110,13 @@ pub fn resolve(
     'selectors: for selector in selectors {
         let mut failures = Vec::new();
         for (mirror, index) in mirrors.iter().zip(&mut indexes) {
-            match find(mirror, index, selector, &mut resolved, reporter) {
-                Ok(true) => continue 'selectors,
-                Ok(false) => {}
-                Err(error @ (Error::Ambiguous { .. } | Error::MissingNode(_))) => return Err(error),
-                // With one mirror there is nothing to fall back on: its own error says the most.
-                Err(error) if mirrors.len() == 1 => return Err(error),
-                Err(error) => {
-                    let message = chain(&error);
-                    reporter.event(Event::Warning(&format!("mirror {}: {message}", mirror.name)));
-                    failures.push((mirror.name.clone(), message));
-                }
+            let question = || match find(mirror, index, selector, &mut resolved, reporter) {
+                Err(error @ (Error::Ambiguous { .. } | Error::MissingNode(_))) => Ok(Some(Err(error))),
+                answer => Ok(answer?.then_some(Ok(()))),
+            };
+            if let Some(found) = mirror.ask(mirrors.len() > 1, &mut failures, reporter, question)? {
+                found?;
+                continue 'selectors;
             }
         }
         return Err(if failures.is_empty() {
@@ -104,14 +139,9 @@ fn find(
 ) -> Result<bool, Error> {
     let repository = &*mirror.repository;
     if let Index::Unknown = index {
-        *index = match read(repository) {
-            Ok(Some((database, _))) => Index::Present(database),
-            Ok(None) => Index::Absent,
-            Err(error @ Error::InvalidIndex { .. }) => {
-                reporter.event(Event::Warning(&format!("{}; reading the tags instead", chain(&error))));
-                Index::Absent
-            }
-            Err(error) => return Err(error),
+        *index = match read_usable(repository, reporter)? {
+            Some(database) => Index::Present(database),
+            None => Index::Absent,
         };
     }
     if let Index::Present(database) = index {

@@ -10,18 +10,18 @@ use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
 use super::{Failure, PushSummary, Pushed};
 use crate::error::Error;
-use crate::package_tag;
 use crate::report::{Action, Event, Reporter};
+use crate::{package_tag, parallel};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
+use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use strata_layer::gzip::writer::CompressorPool;
 use strata_oci::{BlobSource, ManifestRef, Repository, image_config, image_manifest};
-use strata_spec::dag::{DependencyTypes, topological};
-use strata_spec::{ConcreteSpec, DagHash, Database, Node, NodeSource};
+use strata_spec::{ConcreteSpec, DagHash, Database, Node, NodeSource, closure};
 use strata_store::StoreRoot;
 
 /// Threads that talk to the registry; each holds one spooled layer, and one more may wait.
@@ -63,8 +63,12 @@ pub fn execute(
     plan: PushPlan,
     reporter: &dyn Reporter,
 ) -> Result<PushSummary, Error> {
-    let mut summary =
-        PushSummary { present: plan.present, unavailable: plan.unavailable, ..Default::default() };
+    let mut summary = PushSummary {
+        pushed: Vec::new(),
+        present: plan.present,
+        unavailable: plan.unavailable,
+        failed: plan.failed,
+    };
     if plan.to_push.is_empty() {
         return Ok(summary);
     }
@@ -99,8 +103,10 @@ pub fn execute(
             scope.spawn(move || context.serve(task_queue, tag_queue, &outcomes));
         }
         drop(outcomes);
-        context.coordinate(&plan.to_push, &results, tag_tasks, &mut summary)
-    })?;
+        context.coordinate(&plan.to_push, &results, &tag_tasks, &mut summary);
+        // Upload threads end when nothing more is to be tagged.
+        drop(tag_tasks);
+    });
     summary.pushed.sort_by(|a, b| a.tag.cmp(&b.tag));
     Ok(summary)
 }
@@ -123,11 +129,11 @@ impl Context<'_> {
             let label = self.label(planned);
             self.reporter.event(Event::Started(Action::Push, &label));
             let started = Instant::now();
-            let spooled = match self.database.node(&planned.hash) {
-                Some(node) => pack::spool(self.database, self.root, node, &planned.prefix, pool, scratch),
-                None => continue,
-            };
-            // A closed channel means that the coordinator has given up; so do we.
+            let spooled = attempt(|| {
+                let node = self.node(planned)?;
+                pack::spool(self.database, self.root, node, &planned.prefix, pool, scratch)
+            });
+            // A closed channel means that whoever listened is gone; so are we.
             let sent = match spooled {
                 Ok(spooled) => tasks.send(Task::Upload(planned, spooled, started)).is_ok(),
                 Err(error) => outcomes.send(Outcome::Failed(planned, error)).is_ok(),
@@ -152,11 +158,13 @@ impl Context<'_> {
                 recv(uploads) -> task => task.map_err(|_| &mut uploads),
             };
             let outcome = match task {
-                Ok(Task::Upload(planned, spooled, started)) => match self.upload(planned, spooled, started) {
-                    Ok(layer) => Outcome::Uploaded(planned, layer),
-                    Err(error) => Outcome::Failed(planned, error),
-                },
-                Ok(Task::Tag(planned, image)) => match self.tag(planned, &image) {
+                Ok(Task::Upload(planned, spooled, started)) => {
+                    match attempt(|| self.upload(planned, spooled, started)) {
+                        Ok(layer) => Outcome::Uploaded(planned, layer),
+                        Err(error) => Outcome::Failed(planned, error),
+                    }
+                }
+                Ok(Task::Tag(planned, image)) => match attempt(|| self.tag(planned, &image)) {
                     Ok(()) => Outcome::Tagged(planned, image),
                     Err(error) => Outcome::Failed(planned, error),
                 },
@@ -189,11 +197,11 @@ impl Context<'_> {
 
     /// Writes config and manifest of a package whose layers are all in the cache.
     fn tag(&self, planned: &Planned, image: &Image) -> Result<(), Error> {
-        let Some(node) = self.database.node(&planned.hash) else { return Ok(()) };
+        let node = self.node(planned)?;
         let spec = ConcreteSpec::collect(self.database, node, self.database.spec_version())?;
         let layers: Vec<&LayerInfo> = image.layers.iter().collect();
         let mut environment = Environment::without_base();
-        for dependency in self.runtime_closure(node)? {
+        for dependency in self.runtime_closure(planned)? {
             if let Some(path) = self.database.records.get(&dependency.hash).and_then(|r| r.path.as_ref()) {
                 environment.prepend_prefix(Path::new(path));
             }
@@ -205,12 +213,15 @@ impl Context<'_> {
         Ok(())
     }
 
+    /// The node of a planned package.
+    fn node(&self, planned: &Planned) -> Result<&Node, Error> {
+        let node = self.database.node(&planned.hash);
+        node.ok_or_else(|| Error::NoSuchSpec { spec: self.label(planned), place: "this store".to_owned() })
+    }
+
     /// The package's runtime closure without externals, dependencies before dependents: the order of layers.
-    fn runtime_closure(&self, node: &Node) -> Result<Vec<&Node>, Error> {
-        // The root comes from the database, so that all nodes have one owner.
-        let root = self.database.node(&node.hash).into_iter().collect::<Vec<_>>();
-        let mut nodes = topological(self.database, &root, DependencyTypes::RUNTIME)?;
-        nodes.retain(|n| !n.is_external());
+    fn runtime_closure(&self, planned: &Planned) -> Result<Vec<&Node>, Error> {
+        let mut nodes = closure(self.database, &[self.node(planned)?])?;
         nodes.reverse();
         Ok(nodes)
     }
@@ -230,9 +241,9 @@ impl Context<'_> {
         &self,
         planned: &'p [Planned],
         results: &Receiver<Outcome<'p>>,
-        tags: Sender<Task<'p>>,
+        tags: &Sender<Task<'p>>,
         summary: &mut PushSummary,
-    ) -> Result<(), Error> {
+    ) {
         let mut layers: HashMap<DagHash, LayerInfo> = HashMap::new();
         let mut untagged: HashSet<DagHash> = planned.iter().map(|p| p.hash.clone()).collect();
         let mut waiting: Vec<&'p Planned> = Vec::new();
@@ -253,59 +264,65 @@ impl Context<'_> {
                     untagged.remove(&package.hash);
                     layers.remove(&package.hash);
                     known_absent.insert(package.hash.clone());
-                    let label = self.label(package);
-                    let message = crate::error::chain(&error);
-                    self.reporter.event(Event::Failed(Action::Push, &label, &message));
-                    summary.failed.push(Failure { package: label, message, error });
+                    self.failed(Action::Push, package, error, summary);
                 }
             }
-            let mut still_waiting = Vec::new();
-            for package in std::mem::take(&mut waiting) {
-                let Some(node) = self.database.node(&package.hash) else { continue };
-                let closure = self.runtime_closure(node)?;
-                if closure.iter().any(|n| n.hash != package.hash && untagged.contains(&n.hash)) {
-                    still_waiting.push(package);
-                    continue;
-                }
-                match self.image(&closure, &mut layers, &mut known_absent) {
-                    Ok(image) => {
-                        let _ = tags.send(Task::Tag(package, image));
-                    }
-                    Err(error) => {
-                        untagged.remove(&package.hash);
-                        let label = self.label(package);
-                        let message = crate::error::chain(&error);
-                        self.reporter.event(Event::Failed(Action::Tag, &label, &message));
-                        summary.failed.push(Failure { package: label, message, error });
+            // A package that fails here is one that others wait for no more, and no outcome will tell them: look
+            // again until nothing changes.
+            let mut unsettled = true;
+            while std::mem::take(&mut unsettled) {
+                for package in std::mem::take(&mut waiting) {
+                    match self.image(package, &untagged, &mut layers, &mut known_absent) {
+                        Ok(Some(image)) => drop(tags.send(Task::Tag(package, image))),
+                        Ok(None) => waiting.push(package),
+                        Err(error) => {
+                            unsettled = true;
+                            untagged.remove(&package.hash);
+                            self.failed(Action::Tag, package, error, summary);
+                        }
                     }
                 }
             }
-            waiting = still_waiting;
         }
-        Ok(())
     }
 
-    /// The layers of a package's image. A dependency that this push is not about is looked up in the cache.
+    fn failed(&self, action: Action, planned: &Planned, error: Error, summary: &mut PushSummary) {
+        let failure = Failure::new(self.label(planned), error);
+        self.reporter.event(Event::Failed(action, &failure.package, &failure.message));
+        summary.failed.push(failure);
+    }
+
+    /// The layers of a package's image; none while a dependency is still to be tagged. A dependency that this push is
+    /// not about is looked up in the cache.
     fn image(
         &self,
-        closure: &[&Node],
+        package: &Planned,
+        untagged: &HashSet<DagHash>,
         layers: &mut HashMap<DagHash, LayerInfo>,
         known_absent: &mut HashSet<DagHash>,
-    ) -> Result<Image, Error> {
+    ) -> Result<Option<Image>, Error> {
+        let closure = self.runtime_closure(package)?;
+        if closure.iter().any(|n| n.hash != package.hash && untagged.contains(&n.hash)) {
+            return Ok(None);
+        }
+        let mut unknown = closure.clone();
+        unknown.retain(|n| !layers.contains_key(&n.hash) && !known_absent.contains(&n.hash));
+        let found =
+            parallel::map(&unknown, parallel::REQUESTS, |node| layer_in_cache(self.repository, node))?;
+        for (node, layer) in unknown.into_iter().zip(found) {
+            match layer {
+                Some(layer) => drop(layers.insert(node.hash.clone(), layer)),
+                None => drop(known_absent.insert(node.hash.clone())),
+            }
+        }
         let mut image = Image { layers: Vec::new(), missing_layers: Vec::new() };
         for node in closure {
-            if !layers.contains_key(&node.hash) && !known_absent.contains(&node.hash) {
-                match layer_in_cache(self.repository, node)? {
-                    Some(layer) => drop(layers.insert(node.hash.clone(), layer)),
-                    None => drop(known_absent.insert(node.hash.clone())),
-                }
-            }
             match layers.get(&node.hash) {
                 Some(layer) => image.layers.push(*layer),
                 None => image.missing_layers.push(node.label()),
             }
         }
-        Ok(image)
+        Ok(Some(image))
     }
 
     fn pushed(&self, package: &Planned, image: Image) -> Pushed {
@@ -330,6 +347,12 @@ impl Context<'_> {
         self.reporter.event(Event::Detail(&format!("tagged {}", pushed.tag)));
         pushed
     }
+}
+
+/// Does `work`; a panic in it is the failure of one package. The coordinator waits for an outcome of each, and would
+/// wait for ever for one whose thread is gone.
+fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
+    std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
 }
 
 /// The package layer that the cache has of `node`, from its manifest and config.

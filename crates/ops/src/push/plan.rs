@@ -1,5 +1,6 @@
 //! Which packages a push is about: selected, with their runtime closure, and not in the cache yet.
 
+use super::Failure;
 use crate::error::Error;
 use crate::parallel;
 use crate::report::{Event, Reporter};
@@ -61,6 +62,12 @@ pub struct Unavailable {
     pub reason: String,
 }
 
+impl Unavailable {
+    fn new(node: &Node, reason: &str) -> Self {
+        Self { package: node.label(), reason: reason.to_owned() }
+    }
+}
+
 /// What a push would do.
 #[derive(Debug, Serialize)]
 pub struct PushPlan {
@@ -70,6 +77,8 @@ pub struct PushPlan {
     pub present: Vec<String>,
     /// What is recorded but not installed.
     pub unavailable: Vec<Unavailable>,
+    /// What is recorded as installed and is not there.
+    pub failed: Vec<Failure>,
 }
 
 /// Selects what to push from `database` and asks the cache what it has.
@@ -80,15 +89,24 @@ pub fn plan(
     reporter: &dyn Reporter,
 ) -> Result<PushPlan, Error> {
     let (nodes, mut unavailable) = selected(database, request)?;
-    let mut candidates = Vec::new();
+    let (mut candidates, mut failed) = (Vec::new(), Vec::new());
     for node in nodes {
-        match prefix_of(database, node) {
-            Ok(prefix) => candidates.push((node, prefix)),
-            Err(reason) => unavailable.push(Unavailable { package: node.label(), reason }),
+        let record = database.records.get(&node.hash).filter(|record| record.installed);
+        let prefix = record.and_then(|record| record.path.as_ref()).map(PathBuf::from);
+        match (record, prefix) {
+            (_, Some(prefix)) if prefix.is_dir() => candidates.push((node, prefix)),
+            (_, Some(prefix)) => {
+                failed.push(Failure::new(node.label(), Error::PrefixMissing { prefix }));
+            }
+            (Some(_), None) => unavailable.push(Unavailable::new(node, "its record has no path")),
+            (None, _) => unavailable.push(Unavailable::new(node, "recorded, but not installed")),
         }
     }
+    if candidates.is_empty() && failed.is_empty() && !unavailable.is_empty() {
+        return Err(Error::NothingInstalled { packages: unavailable });
+    }
 
-    let mut plan = PushPlan { to_push: Vec::new(), present: Vec::new(), unavailable };
+    let mut plan = PushPlan { to_push: Vec::new(), present: Vec::new(), unavailable, failed };
     let present = if request.force {
         HashSet::new()
     } else {
@@ -132,14 +150,13 @@ fn selected<'d>(
             Err(error @ Error::NoSuchSpec { .. }) => {
                 // Recorded, but not installed, is not a typing error: list it and go on with the rest.
                 match select::one(database.records.values(), selector, place) {
-                    Ok(record) if record.node.is_external() => unavailable.push(Unavailable {
-                        package: record.node.label(),
-                        reason: "an external package: it has no prefix of ours".to_owned(),
-                    }),
-                    Ok(record) => unavailable.push(Unavailable {
-                        package: record.node.label(),
-                        reason: "recorded, but not installed".to_owned(),
-                    }),
+                    Ok(record) if record.node.is_external() => unavailable.push(Unavailable::new(
+                        &record.node,
+                        "an external package: it has no prefix of ours",
+                    )),
+                    Ok(record) => {
+                        unavailable.push(Unavailable::new(&record.node, "recorded, but not installed"));
+                    }
                     Err(_) => return Err(error),
                 }
             }
@@ -161,18 +178,6 @@ fn selected<'d>(
     };
     nodes.reverse();
     Ok((nodes, unavailable))
-}
-
-/// Where the package is installed, or why it cannot be packed.
-fn prefix_of(database: &Database, node: &Node) -> Result<PathBuf, String> {
-    let record = database.records.get(&node.hash).filter(|r| r.installed);
-    let record = record.ok_or_else(|| "recorded, but not installed".to_owned())?;
-    let path = record.path.as_ref().ok_or_else(|| "its record has no path".to_owned())?;
-    let prefix = PathBuf::from(path);
-    if !prefix.is_dir() {
-        return Err(format!("its prefix {path} does not exist"));
-    }
-    Ok(prefix)
 }
 
 /// Which of the tagged packages the cache has. "Not found" is an answer; anything else is an error.
