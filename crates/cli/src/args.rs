@@ -100,6 +100,9 @@ pub(crate) struct Push {
     /// Say what would be pushed, and push nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+    /// Accepted for command lines written for Spack: packages in OCI caches are never signed
+    #[arg(short, long)]
+    pub(crate) unsigned: bool,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -140,6 +143,12 @@ pub(crate) struct Install {
     /// Say what would be installed, and install nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
+    /// Accepted for command lines written for Spack: strata installs from caches only
+    #[arg(long)]
+    pub(crate) cache_only: bool,
+    /// Accepted for command lines written for Spack: packages in OCI caches are never signed
+    #[arg(long)]
+    pub(crate) no_check_signature: bool,
 }
 
 #[derive(Debug, Args)]
@@ -179,12 +188,7 @@ pub(crate) struct Uninstall {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Mirror {
     /// Give a cache a name
-    Add {
-        /// The name
-        name: String,
-        /// Its URL
-        url: String,
-    },
+    Add(MirrorAdd),
     /// Forget a mirror
     #[command(visible_alias = "rm")]
     Remove {
@@ -193,4 +197,18 @@ pub(crate) enum Mirror {
     },
     /// List the mirrors that are configured
     List,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct MirrorAdd {
+    /// The name
+    pub(crate) name: String,
+    /// Its URL
+    pub(crate) url: String,
+    /// Write down that packages from it must be signed
+    #[arg(long, conflicts_with = "unsigned")]
+    pub(crate) signed: bool,
+    /// Write down that packages from it need not be signed
+    #[arg(short, long)]
+    pub(crate) unsigned: bool,
 }

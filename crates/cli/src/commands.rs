@@ -7,9 +7,11 @@ pub(crate) mod mirror;
 pub(crate) mod uninstall;
 
 use crate::diagnosis::Diagnosis;
+use crate::progress::Console;
 use crate::settings::Settings;
 use strata_ops::install::Mirror;
 use strata_ops::mirror::Direction;
+use strata_ops::{Event, Reporter};
 use strata_spec::Selector;
 use strata_store::{LockSettings, Store, StoreRoot};
 
@@ -25,12 +27,32 @@ fn store(settings: &Settings) -> Result<Store, Diagnosis> {
 }
 
 /// The mirrors to read from: those named, or else all that are configured.
-fn mirrors(named: &[String], settings: &Settings) -> Result<Vec<Mirror>, Diagnosis> {
+///
+/// A configuration is written for Spack too: of the mirrors in it, those that strata cannot use are left out with a
+/// warning, as long as one is left. What is named has to be usable.
+fn mirrors(named: &[String], settings: &Settings, console: &Console) -> Result<Vec<Mirror>, Diagnosis> {
     let file = settings.mirrors_file();
-    let names = if named.is_empty() { strata_ops::mirror::configured(&file)? } else { named.to_vec() };
-    let open = |name: String| -> Result<Mirror, Diagnosis> {
+    let open = |name: String| {
         let repository = strata_ops::mirror::open(&name, Direction::Fetch, &file)?;
-        Ok(Mirror::new(name, repository))
+        Ok::<_, strata_ops::Error>(Mirror::new(name, repository))
     };
-    names.into_iter().map(open).collect()
+    if !named.is_empty() {
+        return Ok(named.iter().cloned().map(open).collect::<Result<_, _>>()?);
+    }
+    let mut usable = Vec::new();
+    let mut unusable = Vec::new();
+    for name in strata_ops::mirror::configured(&file)? {
+        match open(name.clone()) {
+            Ok(mirror) => usable.push(mirror),
+            Err(error) => unusable.push((name, error)),
+        }
+    }
+    if usable.is_empty() && !unusable.is_empty() {
+        return Err(unusable.swap_remove(0).1.into());
+    }
+    for (name, error) in unusable {
+        let reason = strata_ops::error::chain(&error);
+        console.event(Event::Warning(&format!("leaving out mirror {name}: {reason}")));
+    }
+    Ok(usable)
 }

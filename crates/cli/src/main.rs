@@ -74,7 +74,7 @@ fn run(cli: &Cli, settings: &Settings, console: &Console) -> (&'static str, Resu
         Command::Find(args) => ("find", find::find(args, settings, console)),
         Command::Location(args) => ("location", find::location(args, settings)),
         Command::Uninstall(args) => ("uninstall", uninstall::uninstall(args, settings, console)),
-        Command::Mirror(Mirror::Add { name, url }) => ("mirror add", mirror::add(name, url, settings)),
+        Command::Mirror(Mirror::Add(args)) => ("mirror add", mirror::add(args, settings)),
         Command::Mirror(Mirror::Remove { name }) => ("mirror remove", mirror::remove(name, settings)),
         Command::Mirror(Mirror::List) => ("mirror list", mirror::list(settings)),
     }

@@ -100,14 +100,16 @@ impl StoreRoot {
     ///
     /// With `padded_length` the root is `dir` padded to that many characters, exactly as Spack pads it (`dir` as it
     /// is where it is too long already); without, an existing database at or below `dir` is found as by
-    /// [`StoreRoot::open`], and else the root is `dir`.
+    /// [`StoreRoot::open`], and else the root is the innermost of the padding directories that are there already, or
+    /// `dir` if there are none.
     pub fn open_or_new(dir: &Path, padded_length: Option<usize>) -> Result<Self, RootError> {
         let dir = absolute(dir)?;
         if let Some(length) = padded_length {
             let unpadded = without_padding(&dir);
             return Ok(Self { root: padded(&unpadded, length), unpadded });
         }
-        Ok(Self::find(&dir)?.unwrap_or_else(|| Self { unpadded: without_padding(&dir), root: dir }))
+        Ok(Self::find(&dir)?
+            .unwrap_or_else(|| Self { unpadded: without_padding(&dir), root: innermost_padding(dir) }))
     }
 
     fn find(dir: &Path) -> Result<Option<Self>, RootError> {
@@ -194,6 +196,15 @@ fn padding_below(dir: &Path) -> Vec<std::ffi::OsString> {
         entries.flatten().map(|e| e.file_name()).filter(|n| is_last_padding(n, 2)).collect();
     names.sort();
     names
+}
+
+/// The directory in `dir` that is nothing but padding all the way down; `dir` if there is none, or more than one.
+fn innermost_padding(dir: PathBuf) -> PathBuf {
+    let mut innermost = dir;
+    while let [name] = &padding_below(&innermost)[..] {
+        innermost.push(name);
+    }
+    innermost
 }
 
 /// `dir` without the components that pad it.
@@ -304,6 +315,19 @@ mod tests {
                 assert_eq!(StoreRoot::open_or_new(given, Some(length)).unwrap(), new, "{length}");
             }
         }
+    }
+
+    #[test]
+    fn padding_that_waits_for_a_database_is_used() {
+        let dir = tempfile::tempdir().unwrap();
+        assert_eq!(StoreRoot::open_or_new(dir.path(), None).unwrap().root(), dir.path());
+        let padded = StoreRoot::open_or_new(dir.path(), Some(128)).unwrap();
+        std::fs::create_dir_all(padded.root()).unwrap();
+        assert_eq!(StoreRoot::open_or_new(dir.path(), None).unwrap(), padded);
+        // Two paddings: which one was meant is not to be guessed.
+        let other = StoreRoot::open_or_new(dir.path(), Some(dir.path().as_os_str().len() + 12)).unwrap();
+        std::fs::create_dir_all(other.root()).unwrap();
+        assert_eq!(StoreRoot::open_or_new(dir.path(), None).unwrap().root(), dir.path());
     }
 
     #[test]

@@ -106,7 +106,7 @@ pub(crate) fn update_index(
 pub(crate) fn list(args: &List, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
     let selectors = selectors(&args.specs)?;
     let mut found = Vec::new();
-    for mirror in mirrors(&args.mirror, settings)? {
+    for mirror in mirrors(&args.mirror, settings, console)? {
         let index = index::read_or_collect(&*mirror.repository, console)?;
         found.extend(strata_ops::find::in_cache(&index, &selectors, &mirror.name)?);
     }

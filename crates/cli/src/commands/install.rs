@@ -38,7 +38,7 @@ pub(crate) fn install(
     } else {
         Database::default()
     };
-    let mirrors = mirrors(&args.mirror, settings)?;
+    let mirrors = mirrors(&args.mirror, settings, console)?;
     let resolved = install::resolve(&selectors, &mirrors, console)?;
     let plan = install::plan(&resolved, &mirrors, &database, &root, console)?;
     if args.dry_run {

@@ -1,5 +1,6 @@
 //! `strata mirror add|remove|list`: Spack's `mirrors.yaml` of the user scope.
 
+use crate::args::MirrorAdd;
 use crate::diagnosis::Diagnosis;
 use crate::output::Outcome;
 use crate::settings::Settings;
@@ -9,10 +10,12 @@ use strata_config::{Mirrors, NewMirror, UserScope};
 use strata_oci::RepositoryUrl;
 
 /// Gives a cache a name.
-pub(crate) fn add(name: &str, url: &str, settings: &Settings) -> Result<Outcome, Diagnosis> {
-    let parsed: RepositoryUrl = url.parse().map_err(strata_ops::Error::from)?;
+pub(crate) fn add(args: &MirrorAdd, settings: &Settings) -> Result<Outcome, Diagnosis> {
+    let parsed: RepositoryUrl = args.url.parse().map_err(strata_ops::Error::from)?;
+    let name = &args.name;
     let scope = UserScope::new(&settings.user_scope);
-    scope.add_mirror(&NewMirror::new(name, parsed.to_string()))?;
+    let signed = (args.signed || args.unsigned).then_some(args.signed);
+    scope.add_mirror(&NewMirror { signed, ..NewMirror::new(name, parsed.to_string()) })?;
     let file = scope.mirrors_path();
     let text = format!("added mirror {name} ({parsed}) to {}\n", file.display());
     Ok(Outcome::new(text, &json!({"name": name, "url": parsed.to_string(), "file": file}))?)

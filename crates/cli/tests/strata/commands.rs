@@ -64,6 +64,32 @@ fn installing_again_does_nothing_and_asking_makes_explicit() {
 }
 
 #[test]
+fn a_configuration_that_spack_uses_too() {
+    let world = World::new();
+    let (_, cache) = world.sample_cache();
+    world.ok(["mirror", "add", "--unsigned", "ours", &cache]);
+    let file = world.path("user-scope/mirrors.yaml");
+    let written = std::fs::read_to_string(&file).unwrap();
+    assert!(written.contains("signed: false"), "{written}");
+    let elsewhere = "  public: https://binaries.example.org/releases\n  gone: oci+file:///no/such/cache\n";
+    std::fs::write(&file, format!("{}\n{elsewhere}", written.trim_end())).unwrap();
+    let root = world.path("root");
+    let flags = ["--cache-only", "--no-check-signature"];
+    let ran = world.run([&["--store", text(&root), "install"], &flags[..], &["greet"]].concat());
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+    for left_out in ["leaving out mirror public: ", "leaving out mirror gone: "] {
+        assert!(ran.stderr.contains(left_out), "{}", ran.stderr);
+    }
+    // A mirror that is named has to be usable, and one has to be left.
+    let named = world.run(["--store", text(&root), "install", "-m", "public", "greet"]);
+    named.fails(2, &["https://binaries.example.org/releases"]);
+    world.ok(["mirror", "remove", "ours"]);
+    world
+        .run(["--store", text(&root), "install", "hello"])
+        .fails(2, &["https://binaries.example.org/releases"]);
+}
+
+#[test]
 fn specs_are_found_by_name_version_and_hash_with_an_index_or_without() {
     let world = World::new();
     let store = world.sample_store();

@@ -51,6 +51,9 @@ pub(super) fn replace_text_within(
         return Ok(None);
     }
     replaced.extend_from_slice(&text[copied..]);
+    if replaced.len() > most {
+        return Err(GrowsTooMuch);
+    }
     Ok(Some(replaced))
 }
 

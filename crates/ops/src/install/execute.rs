@@ -30,6 +30,15 @@ enum Outcome<'p> {
     Failed(&'p PlannedInstall, Error),
 }
 
+/// A staged package that waits for what it needs.
+struct Waiting<'p> {
+    planned: &'p PlannedInstall,
+    staged: Box<Staged>,
+    elapsed: Duration,
+    /// Everything it needs at run time.
+    needs: HashSet<DagHash>,
+}
+
 /// Packages nobody has begun with yet.
 struct Queue<'p> {
     packages: VecDeque<&'p PlannedInstall>,
@@ -192,15 +201,16 @@ impl Context<'_> {
         results: Receiver<Outcome<'p>>,
         summary: &mut InstallSummary,
     ) -> Result<(), Error> {
-        let mut waiting: HashMap<&'p DagHash, (&'p PlannedInstall, Box<Staged>, Duration)> = HashMap::new();
+        let mut waiting: HashMap<&'p DagHash, Waiting<'p>> = HashMap::new();
         let mut unfinished: HashSet<&'p DagHash> = planned.iter().map(|p| &p.hash).collect();
         let mut failed: HashSet<&'p DagHash> = HashSet::new();
         let mut asked_for: Vec<DagHash> = Vec::new();
         while let Ok(outcome) = results.recv() {
             for outcome in std::iter::once(outcome).chain(results.try_iter()) {
                 match outcome {
-                    Outcome::Staged(package, staged, elapsed) => {
-                        waiting.insert(&package.hash, (package, staged, elapsed));
+                    Outcome::Staged(planned, staged, elapsed) => {
+                        let needs = runtime_needs(resolved, planned)?;
+                        waiting.insert(&planned.hash, Waiting { planned, staged, elapsed, needs });
                     }
                     Outcome::Present(package) => {
                         // Whoever was faster may have needed it for something else only.
@@ -218,13 +228,9 @@ impl Context<'_> {
             // `planned` has dependencies first: one pass finds everything that is ready.
             let mut batch = Vec::new();
             for package in planned {
-                if !waiting.contains_key(&package.hash) {
-                    continue;
-                }
-                let needs = runtime_needs(resolved, package)?;
-                if let Some(dependency) =
-                    planned.iter().find(|p| failed.contains(&p.hash) && needs.contains(&p.hash))
-                {
+                let Some(Waiting { needs, .. }) = waiting.get(&package.hash) else { continue };
+                let is_failed = |p: &&PlannedInstall| failed.contains(&p.hash) && needs.contains(&p.hash);
+                if let Some(dependency) = planned.iter().find(is_failed) {
                     waiting.remove(&package.hash);
                     unfinished.remove(&package.hash);
                     failed.insert(&package.hash);
@@ -244,7 +250,7 @@ impl Context<'_> {
     /// Renames the packages into place and records them, all under the database's write lock.
     fn commit(
         &self,
-        batch: Vec<(&PlannedInstall, Box<Staged>, Duration)>,
+        batch: Vec<Waiting<'_>>,
         resolved: &Resolved,
         summary: &mut InstallSummary,
     ) -> Result<(), Error> {
@@ -254,12 +260,12 @@ impl Context<'_> {
         let recorded = self.store.transaction(|database| {
             let mut installs: Vec<NewInstall<'_>> = Vec::with_capacity(batch.len());
             // Dependencies come first, here too.
-            for (planned, staged, elapsed) in batch {
+            for Waiting { planned, staged, elapsed, needs } in batch {
                 let is_there = |hash: &DagHash| {
                     installs.iter().any(|install| install.node.hash == *hash)
                         || database.records.get(hash).is_some_and(|record| record.installed)
                 };
-                if let Some(gone) = runtime_needs(resolved, planned)?.into_iter().find(|h| !is_there(h)) {
+                if let Some(gone) = needs.into_iter().find(|hash| !is_there(hash)) {
                     stranded.push((planned, gone));
                     continue;
                 }

@@ -246,16 +246,22 @@ impl Context<'_> {
     ) {
         let mut layers: HashMap<DagHash, LayerInfo> = HashMap::new();
         let mut untagged: HashSet<DagHash> = planned.iter().map(|p| p.hash.clone()).collect();
-        let mut waiting: Vec<&'p Planned> = Vec::new();
+        let mut waiting: Vec<(&'p Planned, Vec<&Node>)> = Vec::new();
         let mut known_absent: HashSet<DagHash> = HashSet::new();
         self.reporter.event(Event::Expect(Action::Tag, planned.len()));
         while !untagged.is_empty() {
             let Ok(outcome) = results.recv() else { break };
             match outcome {
-                Outcome::Uploaded(package, layer) => {
-                    layers.insert(package.hash.clone(), layer);
-                    waiting.push(package);
-                }
+                Outcome::Uploaded(package, layer) => match self.runtime_closure(package) {
+                    Ok(closure) => {
+                        layers.insert(package.hash.clone(), layer);
+                        waiting.push((package, closure));
+                    }
+                    Err(error) => {
+                        untagged.remove(&package.hash);
+                        self.failed(Action::Tag, package, error, summary);
+                    }
+                },
                 Outcome::Tagged(package, image) => {
                     untagged.remove(&package.hash);
                     summary.pushed.push(self.pushed(package, image));
@@ -271,10 +277,13 @@ impl Context<'_> {
             // again until nothing changes.
             let mut unsettled = true;
             while std::mem::take(&mut unsettled) {
-                for package in std::mem::take(&mut waiting) {
-                    match self.image(package, &untagged, &mut layers, &mut known_absent) {
-                        Ok(Some(image)) => drop(tags.send(Task::Tag(package, image))),
-                        Ok(None) => waiting.push(package),
+                for (package, closure) in std::mem::take(&mut waiting) {
+                    if closure.iter().any(|n| n.hash != package.hash && untagged.contains(&n.hash)) {
+                        waiting.push((package, closure));
+                        continue;
+                    }
+                    match self.image(&closure, &mut layers, &mut known_absent) {
+                        Ok(image) => drop(tags.send(Task::Tag(package, image))),
                         Err(error) => {
                             unsettled = true;
                             untagged.remove(&package.hash);
@@ -292,20 +301,14 @@ impl Context<'_> {
         summary.failed.push(failure);
     }
 
-    /// The layers of a package's image; none while a dependency is still to be tagged. A dependency that this push is
-    /// not about is looked up in the cache.
+    /// The layers of a package's image. A dependency that this push is not about is looked up in the cache.
     fn image(
         &self,
-        package: &Planned,
-        untagged: &HashSet<DagHash>,
+        closure: &[&Node],
         layers: &mut HashMap<DagHash, LayerInfo>,
         known_absent: &mut HashSet<DagHash>,
-    ) -> Result<Option<Image>, Error> {
-        let closure = self.runtime_closure(package)?;
-        if closure.iter().any(|n| n.hash != package.hash && untagged.contains(&n.hash)) {
-            return Ok(None);
-        }
-        let mut unknown = closure.clone();
+    ) -> Result<Image, Error> {
+        let mut unknown = closure.to_vec();
         unknown.retain(|n| !layers.contains_key(&n.hash) && !known_absent.contains(&n.hash));
         let found =
             parallel::map(&unknown, parallel::REQUESTS, |node| layer_in_cache(self.repository, node))?;
@@ -322,7 +325,7 @@ impl Context<'_> {
                 None => image.missing_layers.push(node.label()),
             }
         }
-        Ok(Some(image))
+        Ok(image)
     }
 
     fn pushed(&self, package: &Planned, image: Image) -> Pushed {
