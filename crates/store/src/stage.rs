@@ -35,7 +35,7 @@ const LOCK: &str = "lock";
 /// The gate is held for a few system calls; who waits longer waits for a hung file system.
 const GATE_TIMEOUT: Duration = Duration::from_secs(60);
 /// How often a prefix's parent directory is made again after somebody took it away.
-const ATTEMPTS: usize = 100;
+const ATTEMPTS: usize = 1000;
 const SET_GROUP_ID: u32 = 0o2000;
 /// Locks may not reach other hosts on a network file system: what those left must also be this old.
 const FOREIGN_AGE: Duration = Duration::from_secs(24 * 3600);

@@ -4,8 +4,8 @@ use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::{Path, PathBuf};
 
-use super::session::Session;
 use super::sync_directory;
+use super::write_access::WriteAccess;
 use crate::{BlobError, BlobKind, BlobSource, Descriptor, Digest, Error, Uploaded, VerifyingReader};
 
 /// How much of a file is read at once.
@@ -37,23 +37,23 @@ impl Blobs {
 
     /// Puts a blob that was found right, by a rename. A file of that name with another size, such as a disk that ran
     /// full leaves behind other tools, is replaced.
-    pub(super) fn put(&self, source: &BlobSource, session: &Session) -> Result<Uploaded, Error> {
+    pub(super) fn put(&self, source: &BlobSource, access: &WriteAccess) -> Result<Uploaded, Error> {
         if self.size(&source.digest)? == Some(source.size) {
             return Ok(Uploaded { existed: true });
         }
         let ready = match &source.kind {
             BlobKind::Bytes(bytes) => {
-                copy_verified(&bytes[..], Path::new("the blob to be put"), source, session)?
+                copy_verified(&bytes[..], Path::new("the blob to be put"), source, access)?
             }
             BlobKind::File(path) => {
                 let mut file = File::open(path).map_err(Error::io("read", path))?;
-                if path.starts_with(session.directory()) {
+                if path.starts_with(access.directory()) {
                     verified(&mut file, path, source, (&mut io::sink(), path))?;
-                    session.share(&file, path)?;
+                    access.share(&file, path)?;
                     file.sync_all().map_err(Error::io("synchronize", path))?;
                     path.clone()
                 } else {
-                    copy_verified(file, path, source, session)?
+                    copy_verified(file, path, source, access)?
                 }
             }
         };
@@ -73,13 +73,13 @@ fn copy_verified(
     reader: impl Read,
     location: &Path,
     source: &BlobSource,
-    session: &Session,
+    access: &WriteAccess,
 ) -> Result<PathBuf, Error> {
-    let (mut file, path) = session.create_file()?;
+    let (mut file, path) = access.create_file()?;
     let written = verified(reader, location, source, (&mut file, &path))
         .and_then(|()| file.sync_all().map_err(Error::io("synchronize", &path)));
     if let Err(error) = written {
-        // The session would remove it too, but a long one should not collect what failed.
+        // Dropping the access would remove it too, but one that is held for long should not collect what failed.
         let _ = fs::remove_file(&path);
         return Err(error);
     }

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::directory::INDEX;
-use super::session::Session;
 use super::sync_directory;
+use super::write_access::WriteAccess;
 use crate::descriptor::REF_NAME;
 use crate::{Descriptor, Digest, Error, ImageIndex, TagName};
 
@@ -113,12 +113,12 @@ impl IndexFile {
     /// if it does so already.
     pub(super) fn set_tag(
         &self,
-        session: &Session,
+        access: &WriteAccess,
         tag: &TagName,
         manifest: Descriptor,
         check: impl FnOnce() -> Result<(), Error>,
     ) -> Result<(), Error> {
-        let _guard = session.lock_index()?;
+        let _guard = access.lock_index()?;
         let index = self.read()?.unwrap_or_default();
         check()?;
         if index.entry(tag).is_some_and(|entry| same_target(entry, &manifest)) {
@@ -130,7 +130,7 @@ impl IndexFile {
         index.set(tag, manifest);
         let bytes = index.document.to_bytes();
         let bytes = bytes.map_err(Error::document(self.path.display().to_string()))?;
-        let (mut file, scratch) = session.create_file()?;
+        let (mut file, scratch) = access.create_file()?;
         file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &scratch))?;
         fs::rename(&scratch, &self.path).map_err(Error::io("replace", &self.path))?;
         self.remember(file.metadata().ok().map(|metadata| (stamp(&metadata), Arc::new(index))));

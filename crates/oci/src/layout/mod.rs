@@ -7,7 +7,7 @@
 mod blobs;
 mod directory;
 mod index;
-mod session;
+mod write_access;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -16,7 +16,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use self::blobs::Blobs;
 use self::directory::State;
 use self::index::{IndexFile, TaggedIndex};
-use self::session::Session;
+use self::write_access::WriteAccess;
 use crate::repository::MANIFEST_LIMIT;
 use crate::{
     BlobSource, Descriptor, Digest, Error, ImageIndex, Location, Manifest, ManifestError, ManifestRef,
@@ -32,7 +32,7 @@ pub struct LayoutRepository {
     /// Whether an absent layout is an empty one. It then is made on the first write.
     may_create: bool,
     /// Made on the first write, so that reading leaves no trace.
-    session: Mutex<Option<Arc<Session>>>,
+    access: Mutex<Option<Arc<WriteAccess>>>,
 }
 
 impl LayoutRepository {
@@ -66,23 +66,23 @@ impl LayoutRepository {
             index: IndexFile::new(directory),
             directory: directory.clone(),
             may_create,
-            session: Mutex::new(None),
+            access: Mutex::new(None),
         })
     }
 
     /// This handle's scratch directory, in a layout that exists from then on.
-    fn session(&self) -> Result<Arc<Session>, Error> {
-        let mut slot = self.session.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(session) = &*slot {
-            return Ok(Arc::clone(session));
+    fn access(&self) -> Result<Arc<WriteAccess>, Error> {
+        let mut slot = self.access.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(access) = &*slot {
+            return Ok(Arc::clone(access));
         }
         let state = directory::examine(&self.directory)?;
         if state != State::Layout && !self.may_create {
             directory::require(&self.directory)?;
         }
-        let session = Arc::new(Session::begin(&self.directory)?);
-        *slot = Some(Arc::clone(&session));
-        Ok(session)
+        let access = Arc::new(WriteAccess::begin(&self.directory)?);
+        *slot = Some(Arc::clone(&access));
+        Ok(access)
     }
 
     /// The index as it is now.
@@ -178,9 +178,9 @@ impl Repository for LayoutRepository {
         let source = BlobSource::bytes(bytes.to_vec());
         // Before anything is written, so that a refusal leaves nothing behind; and again when it counts.
         self.check_complete(tag, media_type, bytes)?;
-        let session = self.session()?;
-        let _ = self.blobs.put(&source, &session)?;
-        self.index.set_tag(&session, tag, source.descriptor(media_type), || {
+        let access = self.access()?;
+        let _ = self.blobs.put(&source, &access)?;
+        self.index.set_tag(&access, tag, source.descriptor(media_type), || {
             self.check_complete(tag, media_type, bytes)?;
             self.blobs.sync_names()
         })?;
@@ -219,12 +219,12 @@ impl Repository for LayoutRepository {
         if self.blobs.size(&source.digest)? == Some(source.size) {
             return Ok(Uploaded { existed: true });
         }
-        self.blobs.put(source, &*self.session()?)
+        self.blobs.put(source, &*self.access()?)
     }
 
     fn scratch_dir(&self) -> Option<PathBuf> {
         // A layout that cannot be written says why when something is put into it.
-        self.session().ok().map(|session| session.directory().to_path_buf())
+        self.access().ok().map(|access| access.directory().to_path_buf())
     }
 }
 

@@ -187,6 +187,8 @@ fn an_uninstall_that_takes_the_empty_parent_away_does_no_harm() {
             while !done.load(std::sync::atomic::Ordering::Relaxed) {
                 let _ = std::fs::remove_dir(&parent);
                 let _ = std::fs::remove_dir(parent.parent().unwrap());
+                // As fast as no uninstall is, but not so fast that nobody else gets at the directory.
+                std::thread::sleep(std::time::Duration::from_micros(20));
             }
         });
         for number in 0..500 {

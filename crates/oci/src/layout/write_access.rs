@@ -1,4 +1,4 @@
-//! [`Session`]: one writer's scratch directory in a layout, and the lock that writers share.
+//! [`WriteAccess`]: one writer's scratch directory in a layout, and the lock that writers share.
 //!
 //! Writers hold a lock of their own for as long as they live; the kernel lets go of it however they die. A scratch
 //! directory whose lock is free was left behind by a killed writer, whatever its age, and the next writer removes it.
@@ -15,14 +15,14 @@ use crate::Error;
 const LOCK: &str = "lock";
 
 /// A writer of the layout, from its first write until it is dropped.
-pub(super) struct Session {
+pub(super) struct WriteAccess {
     layout: PathBuf,
     /// Removed, with everything in it, before the lock below is let go.
     scratch: TempDir,
     lock: File,
 }
 
-impl Session {
+impl WriteAccess {
     /// Makes a scratch directory, and the layout if it is not there yet.
     pub(super) fn begin(layout: &Path) -> Result<Self, Error> {
         let writers = layout.join(OURS).join("writers");
