@@ -1,6 +1,6 @@
 //! Gzip → plain bytes, in parallel where the stream allows it.
 //!
-//! Members that strata wrote say in their header how long they are (see [`member`]), so they are cut out of
+//! Members that strata wrote say in their header how long they are (see `member.rs`), so they are cut out of
 //! the stream whole and inflated by libdeflate on several threads, and their bytes come out in order. Every
 //! other member, such as the single one of Spack's layers, streams through a decoder of constant memory. Both
 //! kinds may follow each other in one stream.
