@@ -40,6 +40,11 @@ impl Outcome {
     }
 }
 
+/// `; 3 there already; 1 failed`: what there is none of is left out.
+pub(crate) fn counts(of: &[(usize, &str)]) -> String {
+    of.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("; {count} {what}")).collect()
+}
+
 /// `1 package`, `2 packages`.
 pub(crate) fn packages(count: usize) -> String {
     format!("{count} package{}", if count == 1 { "" } else { "s" })

@@ -104,9 +104,7 @@ impl Serialize for ImageConfig {
         map.serialize_entry("os", &self.os)?;
         map.serialize_entry("rootfs", &self.root_fs)?;
         map.serialize_entry("config", &self.config)?;
-        for (key, value) in self.extra.iter() {
-            map.serialize_entry(key, value)?;
-        }
+        self.extra.serialize_members(&mut map)?;
         map.end()
     }
 }
@@ -116,9 +114,7 @@ impl Serialize for RootFs {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", "layers")?;
         map.serialize_entry("diff_ids", &self.diff_ids)?;
-        for (key, value) in self.extra.iter() {
-            map.serialize_entry(key, value)?;
-        }
+        self.extra.serialize_members(&mut map)?;
         map.end()
     }
 }
@@ -127,9 +123,7 @@ impl Serialize for RuntimeConfig {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("Env", &self.env)?;
-        for (key, value) in self.extra.iter() {
-            map.serialize_entry(key, value)?;
-        }
+        self.extra.serialize_members(&mut map)?;
         map.end()
     }
 }

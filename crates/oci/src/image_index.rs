@@ -70,9 +70,7 @@ impl Serialize for ImageIndex {
         map.serialize_entry("schemaVersion", &2)?;
         map.serialize_entry("mediaType", &self.media_type)?;
         map.serialize_entry("manifests", &self.manifests)?;
-        for (key, value) in self.extra.iter() {
-            map.serialize_entry(key, value)?;
-        }
+        self.extra.serialize_members(&mut map)?;
         map.end()
     }
 }

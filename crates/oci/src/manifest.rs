@@ -163,9 +163,7 @@ impl Serialize for Manifest {
         if !self.annotations.is_empty() {
             map.serialize_entry("annotations", &self.annotations)?;
         }
-        for (key, value) in self.extra.iter() {
-            map.serialize_entry(key, value)?;
-        }
+        self.extra.serialize_members(&mut map)?;
         map.end()
     }
 }

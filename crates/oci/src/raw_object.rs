@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::fmt;
 
 use serde::de::{DeserializeOwned, Deserializer, MapAccess, Visitor};
-use serde::ser::Serializer;
+use serde::ser::{SerializeMap, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -66,6 +66,11 @@ impl RawObject {
     ) -> Result<(), serde_json::Error> {
         self.set_raw(key, serde_json::value::to_raw_value(value)?);
         Ok(())
+    }
+
+    /// Writes the members into an object that has others before them.
+    pub(crate) fn serialize_members<M: SerializeMap>(&self, map: &mut M) -> Result<(), M::Error> {
+        self.iter().try_for_each(|(key, value)| map.serialize_entry(key, value))
     }
 
     /// Removes `key` and parses its value; `None` if it is absent or null.

@@ -62,8 +62,13 @@ fn matching(records: Vec<&Record>, selectors: &[Selector], place: &str) -> Resul
     }
     let wanted = |record: &&Record| selectors.is_empty() || selectors.iter().any(|s| s.matches(&record.node));
     let mut found: Vec<Found> = records.into_iter().filter(wanted).map(Found::new).collect();
-    found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
+    sort(&mut found);
     Ok(found)
+}
+
+/// Sorts by name, version and hash.
+pub fn sort(found: &mut [Found]) {
+    found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
 }
 
 /// The one installed package a selector means.

@@ -6,6 +6,7 @@
 mod read;
 mod update;
 
-pub use read::{read, read_or_collect, read_usable};
+pub(crate) use read::{READING_TAGS, read_usable};
+pub use read::{read, read_or_collect};
 pub use update::{BadTag, IndexSummary, update};
 pub(crate) use update::{spec_in, spec_of};

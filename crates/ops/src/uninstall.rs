@@ -91,5 +91,5 @@ pub fn uninstall(
 }
 
 fn label(package: &Uninstalled) -> String {
-    format!("{}@{}/{}", package.name, package.version, package.hash.short())
+    strata_spec::label(&package.name, &package.version, &package.hash)
 }

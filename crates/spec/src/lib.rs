@@ -16,6 +16,6 @@ pub mod target;
 pub use dag::{DependencyTypes, NodeSource, closure};
 pub use dag_hash::DagHash;
 pub use database::{Database, Record};
-pub use node::Node;
+pub use node::{Node, label};
 pub use selector::Selector;
 pub use spec_json::ConcreteSpec;

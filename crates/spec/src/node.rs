@@ -124,8 +124,13 @@ impl Node {
 
     /// `name@version/hash7`, as people read it.
     pub fn label(&self) -> String {
-        format!("{}@{}/{}", self.name, self.version, self.hash.short())
+        label(&self.name, &self.version, &self.hash)
     }
+}
+
+/// `name@version/hash7`, as people read it.
+pub fn label(name: &str, version: &str, hash: &DagHash) -> String {
+    format!("{name}@{version}/{}", hash.short())
 }
 
 fn excerpt(json: &str) -> String {

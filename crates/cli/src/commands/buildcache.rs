@@ -4,7 +4,7 @@ use super::{mirrors, selectors, store};
 use crate::args::{List, Only, Push, UpdateIndex};
 use crate::commands::find;
 use crate::diagnosis::Diagnosis;
-use crate::output::{Outcome, packages};
+use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
 use crate::settings::Settings;
 use serde_json::json;
@@ -56,7 +56,7 @@ fn failures(failed: Vec<push::Failure>) -> Vec<Diagnosis> {
 fn planned(plan: &PushPlan) -> String {
     let mut text = String::new();
     for package in &plan.to_push {
-        writeln!(text, "would push {}@{}/{}", package.name, package.version, package.hash.short()).ok();
+        writeln!(text, "would push {}", package.label()).ok();
     }
     for package in &plan.present {
         writeln!(text, "is there   {package}").ok();
@@ -71,16 +71,13 @@ fn planned(plan: &PushPlan) -> String {
 }
 
 fn pushed(summary: &PushSummary, url: &impl std::fmt::Display) -> String {
-    let mut text = format!("pushed {} to {url}", packages(summary.pushed.len()));
+    let text = format!("pushed {} to {url}", packages(summary.pushed.len()));
     let others = [
         (summary.present.len(), "there already"),
         (summary.unavailable.len(), "not installed"),
         (summary.failed.len(), "failed"),
     ];
-    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
-        write!(text, "; {count} {what}").ok();
-    }
-    text + "\n"
+    text + &counts(&others) + "\n"
 }
 
 /// Brings the index of a cache up to date.
@@ -110,7 +107,7 @@ pub(crate) fn list(args: &List, settings: &Settings, console: &Console) -> Resul
         let index = index::read_or_collect(&*mirror.repository, console)?;
         found.extend(strata_ops::find::in_cache(&index, &selectors, &mirror.name)?);
     }
-    found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
+    strata_ops::find::sort(&mut found);
     found.dedup_by(|a, b| a.hash == b.hash);
     console.event(Event::Phase(&format!("{} cached", packages(found.len()))));
     Ok(Outcome::new(find::lines(&found, args.long, false), &json!({"specs": found}))?)

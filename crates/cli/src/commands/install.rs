@@ -3,7 +3,7 @@
 use super::{mirrors, selectors};
 use crate::args::{Global, Install};
 use crate::diagnosis::Diagnosis;
-use crate::output::{Outcome, packages};
+use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
@@ -76,10 +76,7 @@ fn installed(summary: &InstallSummary) -> String {
     }
     write!(text, "installed {}", packages(summary.installed.len())).ok();
     let others = [(summary.present.len(), "there already"), (summary.failed.len(), "failed")];
-    for (count, what) in others.into_iter().filter(|(count, _)| *count > 0) {
-        write!(text, "; {count} {what}").ok();
-    }
-    text + "\n"
+    text + &counts(&others) + "\n"
 }
 
 /// Says how many files still name the place where packages were built: Spack leaves the same.

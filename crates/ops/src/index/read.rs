@@ -10,6 +10,9 @@ use strata_spec::Database;
 /// An index of more bytes than this is refused: the largest public ones have some 200 MB.
 const LARGEST_INDEX: u64 = 4 << 30;
 
+/// What is done where an index cannot be read and only packages are looked for.
+pub(crate) const READING_TAGS: &str = "reading the tags instead";
+
 /// The index of a cache and the digest of its JSON; none if the cache has no index.
 pub fn read(repository: &dyn Repository) -> Result<Option<(Database, Digest)>, Error> {
     let index = ManifestRef::Tag(package_tag::index()?);
@@ -22,12 +25,16 @@ pub fn read(repository: &dyn Repository) -> Result<Option<(Database, Digest)>, E
     Ok(Some((database, layer.digest)))
 }
 
-/// The index; none if the cache has none, or none that can be read, which is reported.
-pub fn read_usable(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<Option<Database>, Error> {
+/// As [`read`], and none if the cache has none that can be read: that is reported, with what is done `instead`.
+pub(crate) fn read_usable(
+    repository: &dyn Repository,
+    instead: &str,
+    reporter: &dyn Reporter,
+) -> Result<Option<(Database, Digest)>, Error> {
     match read(repository) {
-        Ok(found) => Ok(found.map(|(database, _)| database)),
+        Ok(found) => Ok(found),
         Err(error) if error.is_about_content() => {
-            reporter.event(Event::Warning(&format!("{}; reading the tags instead", chain(&error))));
+            reporter.event(Event::Warning(&format!("{}; {instead}", chain(&error))));
             Ok(None)
         }
         Err(error) => Err(error),
@@ -36,7 +43,7 @@ pub fn read_usable(repository: &dyn Repository, reporter: &dyn Reporter) -> Resu
 
 /// The index, or, for a cache that has none, what it would be: a missing index is never fatal.
 pub fn read_or_collect(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<Database, Error> {
-    if let Some(database) = read_usable(repository, reporter)? {
+    if let Some((database, _)) = read_usable(repository, READING_TAGS, reporter)? {
         return Ok(database);
     }
     let place = repository.url();

@@ -1,6 +1,6 @@
 //! Bringing `index.spack` up to date.
 
-use super::read::read;
+use super::read::read_usable;
 use crate::error::{Error, chain};
 use crate::package_tag;
 use crate::parallel;
@@ -46,14 +46,7 @@ pub fn update(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<In
     let mut tags = repository.tags()?;
     let mut summary = IndexSummary::default();
     for attempt in 1.. {
-        let present = match read(repository) {
-            Ok(present) => present,
-            Err(error) if error.is_about_content() => {
-                reporter.event(Event::Warning(&format!("{}; writing a new one", chain(&error))));
-                None
-            }
-            Err(error) => return Err(error),
-        };
+        let present = read_usable(repository, "writing a new one", reporter)?;
         let known = present.as_ref().map(|(database, _)| database);
         let (database, bad_tags) = collect(repository, known, &tags)?;
         let in_cache = |d: &Database| d.records.values().filter(|r| r.in_buildcache).count();
@@ -174,21 +167,22 @@ pub(super) fn collect(
 
 /// The spec in the config of a package's tag.
 pub(crate) fn spec_of(repository: &dyn Repository, tag: &str) -> Result<ConcreteSpec, Error> {
-    let place = || repository.url().to_string();
-    let not_a_package = || Error::NotAPackage { tag: tag.to_owned(), place: place() };
+    let not_a_package = || Error::NotAPackage { tag: tag.to_owned(), place: repository.url().to_string() };
     let name: TagName = tag.parse().map_err(|_| not_a_package())?;
     let (_, manifest) = image_manifest(repository, &ManifestRef::Tag(name))?.ok_or_else(not_a_package)?;
     let config = image_config(repository, &manifest)?;
-    spec_in(&config).ok_or_else(not_a_package)?.map_err(|source| Error::InvalidSpec {
-        tag: tag.to_owned(),
-        place: place(),
-        source,
-    })
+    spec_in(&config, repository, tag)
 }
 
-/// The `spec` key of a package's config.
+/// The `spec` key in the config of a package's tag.
 pub(crate) fn spec_in(
     config: &ImageConfig,
-) -> Option<Result<ConcreteSpec, strata_spec::spec_json::InvalidSpec>> {
-    config.extra.get("spec").map(ConcreteSpec::parse)
+    repository: &dyn Repository,
+    tag: &str,
+) -> Result<ConcreteSpec, Error> {
+    let (tag, place) = (tag.to_owned(), repository.url().to_string());
+    match config.extra.get("spec").map(ConcreteSpec::parse) {
+        None => Err(Error::NotAPackage { tag, place }),
+        Some(spec) => spec.map_err(|source| Error::InvalidSpec { tag, place, source }),
+    }
 }

@@ -6,6 +6,7 @@ use super::plan::{InstallPlan, PlannedInstall};
 use super::resolve::{Mirror, Resolved};
 use super::{Failure, InstallOptions, InstallSummary, Installed};
 use crate::error::{Error, chain};
+use crate::parallel::lock;
 use crate::report::{Action, Event, Reporter};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -343,8 +344,4 @@ fn runtime_needs(resolved: &Resolved, planned: &PlannedInstall) -> Result<HashSe
     let root: Vec<_> = resolved.node(&planned.hash).into_iter().collect();
     let nodes = closure(resolved, &root)?;
     Ok(nodes.into_iter().filter(|n| n.hash != planned.hash).map(|n| n.hash.clone()).collect())
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }

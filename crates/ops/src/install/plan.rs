@@ -64,7 +64,7 @@ pub struct InstallPlan {
 impl PlannedInstall {
     /// `name@version/hash7`.
     pub fn label(&self) -> String {
-        format!("{}@{}/{}", self.name, self.version, self.hash.short())
+        strata_spec::label(&self.name, &self.version, &self.hash)
     }
 }
 
@@ -119,7 +119,7 @@ pub fn plan(
 }
 
 /// Whether the record is of a package whose prefix exists.
-pub(super) fn is_there(record: &strata_spec::Record) -> bool {
+fn is_there(record: &strata_spec::Record) -> bool {
     record.installed && record.path.as_ref().is_some_and(|path| std::path::Path::new(path).is_dir())
 }
 
@@ -183,11 +183,7 @@ fn place_in(node: &Node, at: usize, mirror: &Mirror) -> Result<Option<Place>, Er
     if let Some(version) = version.filter(|version| *version > NEWEST_LAYOUT) {
         return Err(Error::UnknownLayout { tag: tag.to_string(), place: place(), version });
     }
-    let spec = spec_in(&config).ok_or_else(not_a_package)?.map_err(|source| Error::InvalidSpec {
-        tag: tag.to_string(),
-        place: place(),
-        source,
-    })?;
+    let spec = spec_in(&config, repository, tag.as_str())?;
     if spec.root().hash != node.hash {
         return Err(Error::WrongPackage { tag: tag.to_string(), place: place(), found: spec.root().label() });
     }

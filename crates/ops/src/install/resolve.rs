@@ -1,7 +1,7 @@
 //! From what the user asks for to concrete specs that a cache has.
 
 use crate::error::{Error, chain};
-use crate::index::{read_usable, spec_of};
+use crate::index::{READING_TAGS, read_usable, spec_of};
 use crate::report::{Event, Reporter};
 use crate::{package_tag, parallel, select};
 use std::collections::HashMap;
@@ -139,8 +139,8 @@ fn find(
 ) -> Result<bool, Error> {
     let repository = &*mirror.repository;
     if let Index::Unknown = index {
-        *index = match read_usable(repository, reporter)? {
-            Some(database) => Index::Present(database),
+        *index = match read_usable(repository, READING_TAGS, reporter)? {
+            Some((database, _)) => Index::Present(database),
             None => Index::Absent,
         };
     }

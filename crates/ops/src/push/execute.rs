@@ -36,6 +36,8 @@ enum Task<'p> {
 /// Everything a package's config and manifest are made of.
 struct Image {
     layers: Vec<LayerInfo>,
+    /// Of the package and what it needs, dependencies before dependents.
+    prefixes: Vec<PathBuf>,
     missing_layers: Vec<String>,
 }
 
@@ -126,7 +128,7 @@ impl Context<'_> {
         outcomes: &Sender<Outcome<'p>>,
     ) {
         for planned in packages {
-            let label = self.label(planned);
+            let label = planned.label();
             self.reporter.event(Event::Started(Action::Push, &label));
             let started = Instant::now();
             let spooled = attempt(|| {
@@ -187,7 +189,7 @@ impl Context<'_> {
         let _ = self.repository.put_blob(&source)?;
         self.reporter.event(Event::Finished {
             action: Action::Push,
-            package: &self.label(planned),
+            package: &planned.label(),
             bytes: layer.size,
             elapsed: started.elapsed(),
             detail: &layer.digest.to_string(),
@@ -201,10 +203,8 @@ impl Context<'_> {
         let spec = ConcreteSpec::collect(self.database, node, self.database.spec_version())?;
         let layers: Vec<&LayerInfo> = image.layers.iter().collect();
         let mut environment = Environment::without_base();
-        for dependency in self.runtime_closure(planned)? {
-            if let Some(path) = self.database.records.get(&dependency.hash).and_then(|r| r.path.as_ref()) {
-                environment.prepend_prefix(Path::new(path));
-            }
+        for prefix in &image.prefixes {
+            environment.prepend_prefix(prefix);
         }
         let config = image::config(&spec, &layers, &environment, self.timestamp(planned))?;
         let manifest = image::manifest(node, &config, &layers);
@@ -216,7 +216,7 @@ impl Context<'_> {
     /// The node of a planned package.
     fn node(&self, planned: &Planned) -> Result<&Node, Error> {
         let node = self.database.node(&planned.hash);
-        node.ok_or_else(|| Error::NoSuchSpec { spec: self.label(planned), place: "this store".to_owned() })
+        node.ok_or_else(|| Error::NoSuchSpec { spec: planned.label(), place: "this store".to_owned() })
     }
 
     /// The package's runtime closure without externals, dependencies before dependents: the order of layers.
@@ -230,10 +230,6 @@ impl Context<'_> {
         let installed = self.database.records.get(&planned.hash).and_then(|r| r.installation_time);
         let installed = installed.and_then(|t| Timestamp::from_microsecond((t * 1e6) as i64).ok());
         self.request.timestamp.or(installed).unwrap_or(Timestamp::UNIX_EPOCH)
-    }
-
-    fn label(&self, planned: &Planned) -> String {
-        format!("{}@{}/{}", planned.name, planned.version, planned.hash.short())
     }
 
     /// Decides when a package can be tagged, and collects what became of everything.
@@ -296,7 +292,7 @@ impl Context<'_> {
     }
 
     fn failed(&self, action: Action, planned: &Planned, error: Error, summary: &mut PushSummary) {
-        let failure = Failure::new(self.label(planned), error);
+        let failure = Failure::new(planned.label(), error);
         self.reporter.event(Event::Failed(action, &failure.package, &failure.message));
         summary.failed.push(failure);
     }
@@ -318,8 +314,10 @@ impl Context<'_> {
                 None => drop(known_absent.insert(node.hash.clone())),
             }
         }
-        let mut image = Image { layers: Vec::new(), missing_layers: Vec::new() };
+        let mut image = Image { layers: Vec::new(), prefixes: Vec::new(), missing_layers: Vec::new() };
         for node in closure {
+            let path = self.database.records.get(&node.hash).and_then(|record| record.path.as_ref());
+            image.prefixes.extend(path.map(PathBuf::from));
             match layers.get(&node.hash) {
                 Some(layer) => image.layers.push(*layer),
                 None => image.missing_layers.push(node.label()),
@@ -332,7 +330,7 @@ impl Context<'_> {
         if !image.missing_layers.is_empty() {
             self.reporter.event(Event::Warning(&format!(
                 "the image of {} will not run: the cache has no layer of {}",
-                self.label(package),
+                package.label(),
                 image.missing_layers.join(", ")
             )));
         }

@@ -53,6 +53,13 @@ pub struct Planned {
     pub prefix: PathBuf,
 }
 
+impl Planned {
+    /// `name@version/hash7`.
+    pub fn label(&self) -> String {
+        strata_spec::label(&self.name, &self.version, &self.hash)
+    }
+}
+
 /// A package of the closure that is recorded but cannot be packed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Unavailable {
