@@ -67,6 +67,12 @@ impl<'a> Node<'a> {
         }
     }
 
+    /// The items of a list; none if this is not one.
+    pub(crate) fn items(&self) -> Option<Vec<Node<'a>>> {
+        let YamlData::Sequence(items) = &self.value.data else { return None };
+        Some(items.iter().map(|item| self.with(item)).collect())
+    }
+
     /// The pairs of a mapping; none if this is not one. Merge keys (`<<`) are followed, as Spack's YAML does:
     /// what they bring comes last and does not replace what is there.
     pub(crate) fn pairs(&self) -> Option<Vec<(Node<'a>, Node<'a>)>> {

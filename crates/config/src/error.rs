@@ -75,13 +75,34 @@ pub enum ConfigError {
         /// What was to be done.
         direction: Direction,
     },
-    /// A new mirror's name or URL is empty or has control characters in it.
+    /// An access pair names an environment variable that is not set.
+    #[error(
+        "the mirror {mirror} takes its {what} from the environment variable {variable}, which is not set (see {})",
+        path.display()
+    )]
+    VariableNotSet {
+        /// The mirror's name.
+        mirror: String,
+        /// Where it is configured.
+        path: PathBuf,
+        /// `user` or `password`.
+        what: &'static str,
+        /// The variable.
+        variable: String,
+    },
+    /// Something of a new mirror is empty or has control characters in it.
     #[error("{value:?} cannot be the {what} of a mirror: it is empty or has control characters in it")]
     Unusable {
-        /// `name` or `URL`.
+        /// `name`, `URL`, `user`, …
         what: &'static str,
         /// What was given.
         value: String,
+    },
+    /// A new mirror's password is empty or has control characters in it. It is not quoted.
+    #[error("the password of the mirror {mirror} is empty or has control characters in it")]
+    UnusableSecret {
+        /// The mirror's name.
+        mirror: String,
     },
     /// The file is written in a way that an edit would change more than it should; it is as it was.
     #[error("cannot edit {} without changing more than asked for: edit it by hand", path.display())]

@@ -1,19 +1,21 @@
 //! `mirrors.yaml`: where packages are fetched from and pushed to.
 //!
 //! An entry is a URL, or a mapping with `url`, or `fetch` and `push` (each a URL or a mapping with `url`),
-//! and flags: `binary`, `source` and `signed`, which are true unless said otherwise. The section may be
+//! an [`AccessPair`] beside each `url`, and flags: `binary`, `source` and `signed`, which are true unless said
+//! otherwise. The section may be
 //! written `mirrors::`, which makes Spack ignore the scopes below. Keys not known here are left alone.
 
 mod edit;
+mod new_mirror;
 
 use std::path::{Path, PathBuf};
 
-pub use edit::NewMirror;
 pub(crate) use edit::{add, remove};
+pub use new_mirror::NewMirror;
 
 use crate::document::{self, Node};
 use crate::error::Direction;
-use crate::{ConfigError, save};
+use crate::{AccessPair, ConfigError, save};
 
 /// A named mirror. URLs are verbatim: what has no scheme is a path to Spack, and is for the caller to refuse.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +31,8 @@ pub struct Mirror {
     pub signed: bool,
     fetch: Option<String>,
     push: Option<String>,
+    fetch_access: Option<AccessPair>,
+    push_access: Option<AccessPair>,
 }
 
 impl Mirror {
@@ -46,6 +50,14 @@ impl Mirror {
     /// [`ConfigError::NoUrl`] if the entry gives a URL for fetching alone.
     pub fn push_url(&self) -> Result<&str, ConfigError> {
         self.url(self.push.as_deref(), Direction::Push)
+    }
+
+    /// Who to be in that direction: the direction's own access pair, else that of the entry.
+    pub fn access_pair(&self, direction: Direction) -> Option<&AccessPair> {
+        match direction {
+            Direction::Fetch => self.fetch_access.as_ref(),
+            Direction::Push => self.push_access.as_ref(),
+        }
     }
 
     fn url<'a>(&self, url: Option<&'a str>, direction: Direction) -> Result<&'a str, ConfigError> {
@@ -109,6 +121,11 @@ impl Mirrors {
         })
     }
 
+    /// The file, which need not exist.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// All of them, in the file's order.
     pub fn iter(&self) -> std::slice::Iter<'_, Mirror> {
         self.mirrors.iter()
@@ -157,8 +174,16 @@ fn section<'a>(root: Node<'a>) -> Result<Option<(&'a str, Node<'a>)>, ConfigErro
 }
 
 fn mirror(name: &str, entry: Node<'_>) -> Result<Mirror, ConfigError> {
-    let mut mirror =
-        Mirror { name: name.to_owned(), binary: true, source: true, signed: true, fetch: None, push: None };
+    let mut mirror = Mirror {
+        name: name.to_owned(),
+        binary: true,
+        source: true,
+        signed: true,
+        fetch: None,
+        push: None,
+        fetch_access: None,
+        push_access: None,
+    };
     if let Some(url) = entry.text() {
         mirror.fetch = Some(url.to_owned());
         mirror.push = mirror.fetch.clone();
@@ -166,6 +191,8 @@ fn mirror(name: &str, entry: Node<'_>) -> Result<Mirror, ConfigError> {
         let both = url(name, entry)?;
         mirror.fetch = direction(name, entry, "fetch")?.or_else(|| both.clone());
         mirror.push = direction(name, entry, "push")?.or(both);
+        mirror.fetch_access = access(name, entry, "fetch")?;
+        mirror.push_access = access(name, entry, "push")?;
         for (key, flag) in
             [("binary", &mut mirror.binary), ("source", &mut mirror.source), ("signed", &mut mirror.signed)]
         {
@@ -193,6 +220,15 @@ fn direction(name: &str, entry: Node<'_>, key: &str) -> Result<Option<String>, C
             None if value.pairs().is_some() => url(name, value),
             None => Err(value.invalid(format!("`{key}` of the mirror {name} must be a URL or a mapping"))),
         },
+    }
+}
+
+/// The access pair of one direction. One that says `null` has none, whatever the entry says.
+fn access(name: &str, entry: Node<'_>, key: &str) -> Result<Option<AccessPair>, ConfigError> {
+    let own = entry.get(key).and_then(|direction| direction.get("access_pair"));
+    match own.or_else(|| entry.get("access_pair")) {
+        Some(value) => AccessPair::read(name, value),
+        None => Ok(None),
     }
 }
 

@@ -6,77 +6,17 @@
 use std::path::Path;
 use std::str::FromStr;
 
-use saphyr::{LoadableYamlNode, Scalar, Yaml};
+use saphyr::{LoadableYamlNode, Yaml};
 use yaml_edit::{Mapping, YamlFile};
 
-use super::Mirrors;
+use super::new_mirror::scalar;
+use super::{Mirrors, NewMirror};
 use crate::ConfigError;
 use crate::document::{self, Node};
 
-/// A mirror to be added. What is `None` is left out of the file and has the default; if all is, the entry is
-/// the bare URL, as Spack writes it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct NewMirror {
-    /// Its name.
-    pub name: String,
-    /// Its URL, for fetching and pushing.
-    pub url: String,
-    /// Whether it holds binary packages.
-    pub binary: Option<bool>,
-    /// Whether it holds source archives.
-    pub source: Option<bool>,
-    /// Whether Spack pushes to it after each install.
-    pub autopush: Option<bool>,
-    /// Whether packages from it must be signed.
-    pub signed: Option<bool>,
-}
-
-impl NewMirror {
-    /// A mirror with a URL and nothing else.
-    pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
-        NewMirror {
-            name: name.into(),
-            url: url.into(),
-            binary: None,
-            source: None,
-            autopush: None,
-            signed: None,
-        }
-    }
-
-    /// The flags that are given, in the order in which Spack writes them.
-    fn flags(&self) -> Vec<(&'static str, bool)> {
-        [
-            ("binary", self.binary),
-            ("source", self.source),
-            ("autopush", self.autopush),
-            ("signed", self.signed),
-        ]
-        .into_iter()
-        .filter_map(|(key, flag)| Some((key, flag?)))
-        .collect()
-    }
-
-    fn put_first(&self, section: &Mapping) {
-        let flags = self.flags();
-        if flags.is_empty() {
-            section.insert_at_index(0, &*self.name, &*self.url);
-            return;
-        }
-        let entry = if section.is_flow_style() { Mapping::new_flow() } else { Mapping::new() };
-        entry.set("url", &*self.url);
-        flags.iter().for_each(|(key, flag)| entry.set(*key, *flag));
-        section.insert_at_index(0, &*self.name, entry);
-    }
-}
-
 /// The text of the file `path` with `new` as the first mirror; `text` is what it was.
 pub(crate) fn add(path: &Path, text: &str, new: &NewMirror) -> Result<String, ConfigError> {
-    for (what, value) in [("name", &new.name), ("URL", &new.url)] {
-        if value.is_empty() || value.chars().any(char::is_control) {
-            return Err(ConfigError::Unusable { what, value: value.clone() });
-        }
-    }
+    new.check()?;
     let mirrors = Mirrors::parse(path, text)?;
     if mirrors.get(&new.name).is_some() {
         return Err(ConfigError::MirrorExists { name: new.name.clone(), path: path.to_owned() });
@@ -90,15 +30,7 @@ pub(crate) fn add(path: &Path, text: &str, new: &NewMirror) -> Result<String, Co
         None => edit(path, text, |section| new.put_first(section))?,
     };
     let edited = checked(path, text, edited, |section| {
-        let text = |text: &str| Yaml::Value(Scalar::String(text.to_owned().into()));
-        let entry = if new.flags().is_empty() {
-            text(&new.url)
-        } else {
-            let flag = |(key, flag)| (text(key), Yaml::Value(Scalar::Boolean(flag)));
-            let pairs = [(text("url"), text(&new.url))].into_iter().chain(new.flags().into_iter().map(flag));
-            Yaml::Mapping(pairs.collect())
-        };
-        *section = [(text(&new.name), entry)].into_iter().chain(std::mem::take(section)).collect();
+        *section = std::iter::once(new.meaning()).chain(std::mem::take(section)).collect();
     })?;
     leaves(path, &mirrors, &new.name, edited, 1)
 }
@@ -111,7 +43,7 @@ pub(crate) fn remove(path: &Path, text: &str, name: &str) -> Result<String, Conf
         section.remove(name);
     })?;
     let edited = checked(path, text, edited, |section| {
-        section.remove(&Yaml::Value(Scalar::String(name.to_owned().into())));
+        section.remove(&scalar(name));
     })?;
     leaves(path, &mirrors, name, edited, 0)
 }
@@ -215,8 +147,7 @@ fn checked(
             _ => return Err(cannot()),
         },
     };
-    let text_key = |key: &str| Yaml::Value(Scalar::String(key.to_owned().into()));
-    let key = Some(text_key("mirrors:")).filter(|key| root.contains_key(key)).unwrap_or(text_key("mirrors"));
+    let key = Some(scalar("mirrors:")).filter(|key| root.contains_key(key)).unwrap_or(scalar("mirrors"));
     let section = root.entry(key).or_insert_with(|| Yaml::Mapping(saphyr::Mapping::default()));
     if !section.is_mapping() {
         *section = Yaml::Mapping(saphyr::Mapping::default());

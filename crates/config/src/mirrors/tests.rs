@@ -2,6 +2,7 @@ use proptest::prelude::*;
 use proptest::sample::select;
 
 use super::*;
+use crate::{IdSource, PlainText};
 
 fn path() -> &'static Path {
     Path::new("some/mirrors.yaml")
@@ -120,6 +121,124 @@ fn a_new_mirror_is_written_as_spack_writes_it() {
     );
     text = add(path(), &text, &NewMirror::new("a: b", "oci://h/x")).unwrap();
     assert!(text.starts_with("mirrors:\n  'a: b': oci://h/x\n  '2.0':\n"), "{text}");
+}
+
+fn with_pair(name: &str, access_pair: AccessPair) -> NewMirror {
+    NewMirror { access_pair: Some(access_pair), ..NewMirror::new(name, format!("oci://h/{name}")) }
+}
+
+fn variables(id: IdSource) -> AccessPair {
+    AccessPair::Variables { id, secret_variable: "PW".to_owned() }
+}
+
+#[test]
+fn an_access_pair_is_written_as_spack_writes_it() {
+    // As Spack 1.2.0.dev0 wrote it for `spack mirror add --oci-username[-variable] … --oci-password-variable PW`.
+    let mut text = add(path(), "", &with_pair("a", variables(IdSource::Text("joe".into())))).unwrap();
+    assert_eq!(
+        text,
+        "mirrors:\n  a:\n    url: oci://h/a\n    access_pair:\n      id: joe\n      secret_variable: PW\n"
+    );
+    let b = NewMirror { signed: Some(false), ..with_pair("b", variables(IdSource::Variable("U".into()))) };
+    text = add(path(), &text, &b).unwrap();
+    let expected = "mirrors:\n  b:\n    url: oci://h/b\n    access_pair:\n      id_variable: U\n      \
+                    secret_variable: PW\n    signed: false\n  a:\n";
+    assert!(text.starts_with(expected), "{text}");
+    let e = NewMirror { autopush: Some(true), ..with_pair("e", variables(IdSource::Text("1: #".into()))) };
+    text = add(path(), &text, &e).unwrap();
+    let expected = "mirrors:\n  e:\n    url: oci://h/e\n    access_pair:\n      id: '1: #'\n      \
+                    secret_variable: PW\n    autopush: true\n  b:\n";
+    assert!(text.starts_with(expected), "{text}");
+    // As Spack 1.0 wrote it for `--oci-username joe --oci-password '1: #'`.
+    let plain = AccessPair::PlainText { id: "joe".into(), secret: PlainText::new("1: #") };
+    let f = NewMirror { signed: Some(false), ..with_pair("f", plain.clone()) };
+    text = add(path(), &text, &f).unwrap();
+    let expected =
+        "mirrors:\n  f:\n    url: oci://h/f\n    access_pair:\n    - joe\n    - '1: #'\n    signed: false\n";
+    assert!(text.starts_with(expected), "{text}");
+    let read = parse(&text);
+    assert_eq!(read.get("f").unwrap().access_pair(Direction::Push), Some(&plain));
+    assert_eq!(read.get("e").unwrap().access_pair(Direction::Fetch), e.access_pair.as_ref());
+    // And within braces.
+    for (new, expected) in [(&b, b.access_pair.as_ref()), (&f, Some(&plain))] {
+        let text = add(path(), "mirrors: {x: oci://h/x}\n", new).unwrap();
+        assert_eq!(parse(&text).get(&new.name).unwrap().access_pair(Direction::Fetch), expected, "{text}");
+    }
+}
+
+#[test]
+fn an_access_pair_of_a_direction_wins() {
+    let mirrors = parse(
+        "mirrors:\n\
+         \x20 both:\n    url: oci://h/n\n    access_pair: [joe, top secret]\n\
+         \x20   push: {access_pair: {id_variable: U, secret_variable: P}}\n    fetch: oci://h/m\n\
+         \x20 push: {url: x, access_pair: {id: a, secret_variable: A}, push: {url: y}, fetch: {access_pair: null}}\n\
+         \x20 empty: {url: x, access_pair: [null, null]}\n  none: oci://h/n\n",
+    );
+    let pair = |name: &str, direction| mirrors.get(name).unwrap().access_pair(direction).cloned();
+    let plain = AccessPair::PlainText { id: "joe".into(), secret: PlainText::new("top secret") };
+    assert_eq!(pair("both", Direction::Fetch), Some(plain));
+    let named = AccessPair::Variables { id: IdSource::Variable("U".into()), secret_variable: "P".into() };
+    assert_eq!(pair("both", Direction::Push), Some(named));
+    let top = AccessPair::Variables { id: IdSource::Text("a".into()), secret_variable: "A".into() };
+    assert_eq!((pair("push", Direction::Push), pair("push", Direction::Fetch)), (Some(top), None));
+    for name in ["empty", "none"] {
+        assert_eq!((pair(name, Direction::Fetch), pair(name, Direction::Push)), (None, None));
+    }
+    assert!(!format!("{mirrors:?}").contains("top secret"), "{mirrors:?}");
+}
+
+#[test]
+fn a_malformed_access_pair_is_refused_where_it_is_and_not_quoted() {
+    for (pair, position, expected) in [
+        (
+            "[hush]",
+            "2:28",
+            "`access_pair` of the mirror a must be a mapping with id or id_variable, and secret_variable",
+        ),
+        ("hush", "2:28", "must be a mapping"),
+        ("{id: joe}", "2:28", "must be a mapping with id or id_variable, and secret_variable"),
+        ("{secret_variable: P}", "2:28", "must be a mapping"),
+        ("{id: joe, secret: hush}", "2:28", "must be a mapping"),
+        ("{id: joe, id_variable: U, secret_variable: P}", "2:28", "has both id and id_variable"),
+        (
+            "[joe, 4711]",
+            "2:34",
+            "the parts of the access pair of the mirror a must be text: put it in quotes",
+        ),
+        ("{id: 4711, secret_variable: P}", "2:33", "`id` in the access pair of the mirror a must be text"),
+    ] {
+        let error =
+            Mirrors::parse(path(), &format!("mirrors:\n  a: {{url: x, access_pair: {pair}}}\n")).unwrap_err();
+        let error = error.to_string();
+        assert!(error.starts_with(&format!("some/mirrors.yaml:{position}: ")), "{pair}: {error}");
+        assert!(error.contains(expected), "{pair}: {error}");
+        assert!(!error.contains("hush") && !error.contains("4711"), "{error}");
+    }
+}
+
+#[test]
+fn a_variable_that_is_not_set_is_named() {
+    let pair = variables(IdSource::Variable("WHO".into()));
+    let known = |name: &str| (name == "WHO").then(|| "joe".to_owned());
+    let error = pair.resolve("m", path(), known).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the mirror m takes its password from the environment variable PW, which is not set (see some/mirrors.yaml)"
+    );
+    let error = pair.resolve("m", path(), |_| Some(String::new())).unwrap_err().to_string();
+    assert!(error.contains("takes its user from the environment variable WHO"), "{error}");
+    let (id, secret) = pair.resolve("m", path(), |name| Some(name.to_lowercase())).unwrap();
+    assert_eq!((&*id, secret.expose(), format!("{secret:?}")), ("who", "pw", "PlainText(…)".to_owned()));
+}
+
+#[test]
+fn an_unusable_secret_is_refused_and_not_quoted() {
+    let plain = AccessPair::PlainText { id: "joe".into(), secret: PlainText::new("hu\nsh") };
+    let error = add(path(), "", &with_pair("a", plain)).unwrap_err();
+    assert_eq!(error.to_string(), "the password of the mirror a is empty or has control characters in it");
+    let error = add(path(), "", &with_pair("a", variables(IdSource::Variable(String::new())))).unwrap_err();
+    assert!(error.to_string().contains("cannot be the variable for the user"), "{error}");
 }
 
 #[test]
