@@ -33,7 +33,8 @@ fn store(settings: &Settings) -> Result<Store, Diagnosis> {
 fn mirrors(named: &[String], settings: &Settings, console: &Console) -> Result<Vec<Mirror>, Diagnosis> {
     let file = settings.mirrors_file();
     let open = |name: String| {
-        let repository = strata_ops::mirror::open(&name, Direction::Fetch, &file)?;
+        let repository =
+            strata_ops::mirror::open(&name, Direction::Fetch, &file, &strata_oci::Transport::default())?;
         Ok::<_, strata_ops::Error>(Mirror::new(name, repository))
     };
     if !named.is_empty() {

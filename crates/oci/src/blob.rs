@@ -14,6 +14,9 @@ pub struct BlobSource {
     pub size: u64,
     /// Where they are.
     pub kind: BlobKind,
+    /// Another repository of the same registry, by its name there, that has the blob: it may then be mounted, and
+    /// nothing needs to be sent.
+    pub mount_from: Option<String>,
 }
 
 /// Where the bytes of a [`BlobSource`] are.
@@ -29,12 +32,17 @@ pub enum BlobKind {
 impl BlobSource {
     /// A blob of these bytes.
     pub fn bytes(bytes: Vec<u8>) -> Self {
-        Self { digest: Digest::of(&bytes), size: bytes.len() as u64, kind: BlobKind::Bytes(bytes) }
+        Self {
+            digest: Digest::of(&bytes),
+            size: bytes.len() as u64,
+            kind: BlobKind::Bytes(bytes),
+            mount_from: None,
+        }
     }
 
     /// The blob in the file `path`, whose digest and size were computed when it was written.
     pub fn file(path: impl Into<PathBuf>, digest: Digest, size: u64) -> Self {
-        Self { digest, size, kind: BlobKind::File(path.into()) }
+        Self { digest, size, kind: BlobKind::File(path.into()), mount_from: None }
     }
 
     /// What points at this blob once it is put.
@@ -49,6 +57,8 @@ impl BlobSource {
 pub struct Uploaded {
     /// Whether the repository had it already, so that nothing was sent.
     pub existed: bool,
+    /// Whether it was mounted from another repository of the registry, so that nothing was sent.
+    pub mounted: bool,
 }
 
 /// Reads a whole blob into memory, verified; for configs and indexes, not for layers.

@@ -6,8 +6,9 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
-use crate::{BlobError, Digest, ManifestError, ReferenceError, TagName};
+use crate::{BlobError, CredentialError, Digest, ManifestError, ManifestRef, ReferenceError, Trouble};
 
 /// What kind of failure an [`Error`] is: what a command's exit code and hint depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -48,13 +49,12 @@ pub enum Error {
         /// The codes and messages of the registry's error document, or the first words of what it sent instead.
         words: String,
     },
-    /// The registry wants credentials, which cannot be given yet.
+    /// The registry wants to know who asks, and does not take what it was shown.
     #[error(
-        "{method} {url}: {status}: {words}: the registry wants credentials, and credentials are not supported yet; \
-         use a repository that is open to everyone, or copy it into an image layout with a tool that can log in \
-         (skopeo copy docker://… oci:DIRECTORY:TAG) and use oci+file:///DIRECTORY"
+        "{method} {url}: {status}: {words}: the registry wants other credentials (tried {tried}); `strata login HOST` \
+         keeps some for it"
     )]
-    NeedsCredentials {
+    Unauthorized {
         /// The HTTP method.
         method: &'static str,
         /// The URL that was asked.
@@ -63,7 +63,93 @@ pub enum Error {
         status: Status,
         /// The registry's own words.
         words: String,
+        /// Who we were: "without credentials", "as USER (from FILE)".
+        tried: String,
     },
+    /// The registry does not let this user do that, or hides what is not there.
+    #[error(
+        "{method} {url}: {status}: {words}: it takes the right to {right} (tried {tried}); log in as somebody who has it"
+    )]
+    Forbidden {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status, 403.
+        status: Status,
+        /// The registry's own words.
+        words: String,
+        /// Who we were: "without credentials", "as USER (from FILE)".
+        tried: String,
+        /// What it takes: "push to some/cache".
+        right: String,
+    },
+    /// The registry wants fewer requests, with whatever status it says so.
+    #[error("{method} {url}: {status}: {words}")]
+    Throttled {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status, 429 or 403.
+        status: Status,
+        /// The registry's own words, and how long it wants to be left alone if that is too long.
+        words: String,
+    },
+    /// Something was to be put into a repository that the registry does not have, and does not make by itself.
+    #[error(
+        "{method} {url}: {status}: {words}: the registry has no repository {name} and does not make it by itself; \
+         create it there first, or check the name"
+    )]
+    NoSuchRepository {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status, 404.
+        status: Status,
+        /// The registry's own words.
+        words: String,
+        /// The repository's name in the registry.
+        name: String,
+    },
+    /// The registry allows deleting to nobody.
+    #[error(
+        "{method} {url}: {status}: {words}: the registry does not allow deleting through this interface; it must be \
+         switched on there (the distribution registry: REGISTRY_STORAGE_DELETE_ENABLED=true), or be done by the \
+         registry's own means (GitHub: delete the package version)"
+    )]
+    DeleteUnsupported {
+        /// The HTTP method.
+        method: &'static str,
+        /// The URL that was asked.
+        url: String,
+        /// The HTTP status, mostly 405.
+        status: Status,
+        /// The registry's own words.
+        words: String,
+    },
+    /// The server that gives out tokens for a registry gives none for what was asked.
+    #[error("{method} {url}: {status}: {words}: {refusal}")]
+    TokenRefused {
+        /// The HTTP method.
+        method: &'static str,
+        /// The token server's URL.
+        url: String,
+        /// The HTTP status.
+        status: Status,
+        /// The server's own words.
+        words: String,
+        /// Who was not allowed to do what, and what may be the reason.
+        refusal: String,
+    },
+    /// The credentials for a registry cannot be had.
+    #[error(transparent)]
+    Credentials(#[from] CredentialError),
+    /// There is nothing to show to a registry that wants to know who we are: why, for all requests that waited for
+    /// it. What could be tried again was.
+    #[error(transparent)]
+    Authorization(Arc<Error>),
     /// No answer: no such host, connection refused or lost, TLS failure, silence.
     #[error("{method} {url}: {cause}")]
     Transport {
@@ -71,8 +157,18 @@ pub enum Error {
         method: &'static str,
         /// The URL that was asked.
         url: String,
-        /// The whole chain of causes.
+        /// What kind of failure it is.
+        trouble: Trouble,
+        /// The whole chain of causes, and what may help.
         cause: String,
+    },
+    /// A certificate or key that cannot be used.
+    #[error("{}: {problem}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
     },
     /// A page for people where a registry's answer was due: a proxy, a login page, or a host that is no registry.
     #[error("{method} {url}: {status}, but with an HTML page where {wanted} was due: {words}")]
@@ -144,12 +240,12 @@ pub enum Error {
         digest: Digest,
     },
     /// A manifest was to be put whose blobs are not all there.
-    #[error("{location}: cannot tag {tag}: its {role} {digest} is not in the repository")]
+    #[error("{location}: cannot put manifest {manifest}: its {role} {digest} is not in the repository")]
     MissingBlob {
         /// The repository.
         location: String,
-        /// The tag that was to be set.
-        tag: TagName,
+        /// What it was to be put as: a tag, or its own digest.
+        manifest: ManifestRef,
         /// What the missing blob is to the manifest: "config", "layer", "manifest".
         role: &'static str,
         /// The missing blob.
@@ -224,7 +320,17 @@ impl Error {
                 408 | 425 | 429 | 500.. => ErrorKind::TryAgain,
                 _ => ErrorKind::Invalid,
             },
-            Self::NeedsCredentials { .. } => ErrorKind::Denied,
+            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::TokenRefused { .. } => {
+                ErrorKind::Denied
+            }
+            Self::Throttled { .. } => ErrorKind::TryAgain,
+            Self::DeleteUnsupported { .. } | Self::Certificate { .. } => ErrorKind::Invalid,
+            Self::Credentials(_) => ErrorKind::Io,
+            Self::Authorization(error) => match error.kind() {
+                // It is not what was asked for that does not exist: this must not pass for a miss.
+                ErrorKind::NotFound => ErrorKind::Denied,
+                kind => kind,
+            },
             Self::Transport { .. } | Self::Html { .. } | Self::Client { .. } => ErrorKind::Unreachable,
             Self::Blob(error) => error.kind(),
             Self::Protocol { .. }
@@ -232,7 +338,9 @@ impl Error {
             | Self::Document { .. }
             | Self::DanglingTag { .. }
             | Self::TooLarge { .. } => ErrorKind::Corrupt,
-            Self::NoSuchBlob { .. } | Self::NoSuchCache { .. } => ErrorKind::NotFound,
+            Self::NoSuchBlob { .. } | Self::NoSuchCache { .. } | Self::NoSuchRepository { .. } => {
+                ErrorKind::NotFound
+            }
             Self::Io { cause, .. } => match cause.kind() {
                 io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
                 _ => ErrorKind::Io,
@@ -247,6 +355,21 @@ impl Error {
             Some(blob) => Self::Blob(blob.clone()),
             None => Self::Io { action: "read", path: location.as_ref().to_path_buf(), cause: error },
         }
+    }
+
+    /// This, with something more about an exchange with a registry: how often it was tried.
+    pub(crate) fn noting(mut self, note: &str) -> Self {
+        match &mut self {
+            Self::Status { words, .. }
+            | Self::Unauthorized { words, .. }
+            | Self::Forbidden { words, .. }
+            | Self::Throttled { words, .. }
+            | Self::NoSuchRepository { words, .. }
+            | Self::DeleteUnsupported { words, .. } => words.push_str(&format!(" ({note})")),
+            Self::Transport { cause, .. } => cause.push_str(&format!(" ({note})")),
+            _ => {}
+        }
+        self
     }
 
     /// For `map_err` on file operations.

@@ -9,6 +9,8 @@
 //! of its own: that is the one seam between threads and asynchronous code.
 
 mod blob;
+mod cache;
+mod credentials;
 mod descriptor;
 mod digest;
 mod error;
@@ -22,10 +24,13 @@ mod raw_object;
 mod reference;
 mod remote;
 mod repository;
+mod secret;
 mod tag;
 mod verifying;
 
 pub use blob::{BlobKind, BlobSource, Uploaded, blob_bytes};
+pub use cache::{BlobCache, CacheInfo, PruneOptions, Pruned};
+pub use credentials::{CredentialError, CredentialStore, Credentials, Identity};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestError};
 pub use error::{Error, ErrorKind, Status};
@@ -35,9 +40,13 @@ pub use layout::LayoutRepository;
 pub use manifest::{Manifest, ManifestError};
 pub use raw_object::RawObject;
 pub use reference::{Location, ReferenceError, RepositoryUrl};
-pub use remote::{RemoteRepository, Timeouts};
+pub use remote::{
+    Check, Listener, Login, Notice, Outcome, Probe, RemoteRepository, RetryPolicy, Timeouts, TlsOptions,
+    Transport, TransportOptions, Trouble, UploadMode, check_login, probe,
+};
 pub use repository::{
     ManifestRef, RawManifest, Repository, image_config, image_manifest, open, open_or_create,
 };
+pub use secret::Secret;
 pub use tag::{TagError, TagName};
 pub use verifying::{BlobError, VerifyingReader};

@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use crate::layout::LayoutRepository;
 use crate::remote::RemoteRepository;
 use crate::{
-    BlobSource, Descriptor, Digest, Error, ImageConfig, Location, Manifest, ManifestError, RepositoryUrl,
-    TagName, Uploaded, blob_bytes,
+    BlobSource, Credentials, Descriptor, Digest, Error, ImageConfig, Location, Manifest, ManifestError,
+    RepositoryUrl, TagName, Transport, Uploaded, blob_bytes,
 };
 
 /// The most bytes of a manifest or index that are read. Registries accept 4 MiB.
@@ -20,7 +20,8 @@ const CONFIG_LIMIT: u64 = 64 << 20;
 /// A repository of manifests and blobs, in a registry or in a directory.
 ///
 /// Object safe, and to be shared between plain threads: every call blocks until it is done, and must not be made from
-/// within an asynchronous task. Nothing is retried and nothing is cached but what cannot change.
+/// within an asynchronous task. What fails for the moment is tried again within; nothing is cached but what cannot
+/// change.
 pub trait Repository: Send + Sync {
     /// Where it is.
     fn url(&self) -> &RepositoryUrl;
@@ -67,6 +68,13 @@ pub trait Repository: Send + Sync {
     /// # Errors
     /// [`Error::Blob`] if the bytes are not what the source says; what the registry or the disk has to say.
     fn put_blob(&self, source: &BlobSource) -> Result<Uploaded, Error>;
+
+    /// Deletes a manifest: a tag alone if it is named by its tag, else the manifest with every tag that points at it.
+    /// False if there is no such thing. Blobs are left to whoever collects garbage.
+    ///
+    /// # Errors
+    /// Any [`Error`]; many registries allow it to nobody, or not by tag.
+    fn delete_manifest(&self, reference: &ManifestRef) -> Result<bool, Error>;
 
     /// A directory for spool files that [`put_blob`](Self::put_blob) can then take with a rename. It is this
     /// handle's own, and is removed with the handle. `None` if the repository has no directory, or none can be made.
@@ -124,14 +132,19 @@ impl RawManifest {
     }
 }
 
-/// The repository at `url`, to read from or to write to.
+/// The repository at `url`, to read from or to write to. A registry's is reached by `transport`, with `credentials` if
+/// given, else with those of the transport's credential files.
 ///
 /// # Errors
 /// [`Error::NoSuchCache`] or [`Error::NotALayout`] for a directory that holds no image layout. A registry is not
 /// asked for anything yet.
-pub fn open(url: &RepositoryUrl) -> Result<Box<dyn Repository>, Error> {
+pub fn open(
+    url: &RepositoryUrl,
+    transport: &Transport,
+    credentials: Option<Credentials>,
+) -> Result<Box<dyn Repository>, Error> {
     Ok(match url.location() {
-        Location::Registry { .. } => Box::new(RemoteRepository::open(url)?),
+        Location::Registry { .. } => Box::new(RemoteRepository::open(url, transport, credentials)?),
         Location::Layout { .. } => Box::new(LayoutRepository::open(url)?),
     })
 }
@@ -141,9 +154,13 @@ pub fn open(url: &RepositoryUrl) -> Result<Box<dyn Repository>, Error> {
 ///
 /// # Errors
 /// [`Error::NotALayout`] for a directory that holds something else.
-pub fn open_or_create(url: &RepositoryUrl) -> Result<Box<dyn Repository>, Error> {
+pub fn open_or_create(
+    url: &RepositoryUrl,
+    transport: &Transport,
+    credentials: Option<Credentials>,
+) -> Result<Box<dyn Repository>, Error> {
     Ok(match url.location() {
-        Location::Registry { .. } => Box::new(RemoteRepository::open(url)?),
+        Location::Registry { .. } => Box::new(RemoteRepository::open(url, transport, credentials)?),
         Location::Layout { .. } => Box::new(LayoutRepository::open_or_create(url)?),
     })
 }

@@ -3,7 +3,7 @@
 use crate::error::Error;
 use std::path::Path;
 use strata_config::Mirrors;
-use strata_oci::{Repository, RepositoryUrl};
+use strata_oci::{Repository, RepositoryUrl, Transport};
 
 /// What a mirror is used for: it may have one URL for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,7 +17,12 @@ pub enum Direction {
 }
 
 /// Opens a cache given as a URL or as the name of a mirror configured in `file`.
-pub fn open(name_or_url: &str, direction: Direction, file: &Path) -> Result<Box<dyn Repository>, Error> {
+pub fn open(
+    name_or_url: &str,
+    direction: Direction,
+    file: &Path,
+    transport: &Transport,
+) -> Result<Box<dyn Repository>, Error> {
     let url = if name_or_url.contains("://") {
         name_or_url.to_owned()
     } else {
@@ -30,8 +35,8 @@ pub fn open(name_or_url: &str, direction: Direction, file: &Path) -> Result<Box<
     };
     let url: RepositoryUrl = url.parse()?;
     Ok(match direction {
-        Direction::Fetch | Direction::Update => strata_oci::open(&url)?,
-        Direction::Push => strata_oci::open_or_create(&url)?,
+        Direction::Fetch | Direction::Update => strata_oci::open(&url, transport, None)?,
+        Direction::Push => strata_oci::open_or_create(&url, transport, None)?,
     })
 }
 

@@ -17,7 +17,12 @@ fn selectors(names: &[&str]) -> Vec<Selector> {
 }
 
 fn layout(directory: &Path) -> Box<dyn Repository> {
-    strata_oci::open_or_create(&RepositoryUrl::from_directory(directory).unwrap()).unwrap()
+    strata_oci::open_or_create(
+        &RepositoryUrl::from_directory(directory).unwrap(),
+        &strata_oci::Transport::default(),
+        None,
+    )
+    .unwrap()
 }
 
 fn open(root: &Path) -> Store {

@@ -99,6 +99,10 @@ impl Repository for Faulty {
         std::thread::sleep(Duration::from_millis(200) * self.uploads.fetch_add(1, Ordering::SeqCst));
         self.layout.put_blob(source)
     }
+    fn delete_manifest(&self, reference: &strata_oci::ManifestRef) -> Result<bool, strata_oci::Error> {
+        self.layout.delete_manifest(reference)
+    }
+
     fn scratch_dir(&self) -> Option<PathBuf> {
         self.layout.scratch_dir()
     }
@@ -108,7 +112,12 @@ impl Repository for Faulty {
 fn push(root: &Path, cache: &Path, names: &[&str], fault: Option<Fault>) -> PushSummary {
     let root = root.to_owned();
     let selectors = names.iter().map(|name| name.parse().unwrap()).collect();
-    let layout = strata_oci::open_or_create(&RepositoryUrl::from_directory(cache).unwrap()).unwrap();
+    let layout = strata_oci::open_or_create(
+        &RepositoryUrl::from_directory(cache).unwrap(),
+        &strata_oci::Transport::default(),
+        None,
+    )
+    .unwrap();
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || {
         let database = store(&root);

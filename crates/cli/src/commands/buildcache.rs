@@ -28,7 +28,12 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Console) -> Resul
     };
     let store = store(settings)?;
     let database = store.read().map_err(strata_ops::Error::from)?;
-    let repository = strata_ops::mirror::open(&args.mirror, Direction::Push, &settings.mirrors_file())?;
+    let repository = strata_ops::mirror::open(
+        &args.mirror,
+        Direction::Push,
+        &settings.mirrors_file(),
+        &strata_oci::Transport::default(),
+    )?;
     let plan = push::plan(&database, &*repository, &request, console)?;
     for unavailable in &plan.unavailable {
         console.event(Event::Warning(&format!("skipping {}: {}", unavailable.package, unavailable.reason)));
@@ -86,7 +91,12 @@ pub(crate) fn update_index(
     settings: &Settings,
     console: &Console,
 ) -> Result<Outcome, Diagnosis> {
-    let repository = strata_ops::mirror::open(&args.mirror, Direction::Update, &settings.mirrors_file())?;
+    let repository = strata_ops::mirror::open(
+        &args.mirror,
+        Direction::Update,
+        &settings.mirrors_file(),
+        &strata_oci::Transport::default(),
+    )?;
     let summary = index::update(&*repository, console)?;
     let verb = if summary.written { "wrote" } else { "kept" };
     let text = format!(

@@ -174,7 +174,8 @@ fn the_index_follows_the_tags() {
     assert_eq!(update()["written"], false);
 
     // A tag that looks like a package and is none is reported, and the others stay in the index.
-    let repository = strata_oci::open_or_create(&cache.parse().unwrap()).unwrap();
+    let repository =
+        strata_oci::open_or_create(&cache.parse().unwrap(), &strata_oci::Transport::default(), None).unwrap();
     let config = strata_oci::BlobSource::bytes(b"{}".to_vec());
     let _ = repository.put_blob(&config).unwrap();
     let manifest = strata_oci::Manifest::new(config.descriptor(strata_oci::media_type::OCI_CONFIG), vec![]);
@@ -240,7 +241,8 @@ fn a_registry_serves_as_well_as_a_layout() {
 fn an_image_of_a_package_names_its_programs_in_path() {
     let world = World::new();
     let (store, cache) = world.sample_cache();
-    let repository = strata_oci::open(&cache.parse().unwrap()).unwrap();
+    let repository =
+        strata_oci::open(&cache.parse().unwrap(), &strata_oci::Transport::default(), None).unwrap();
     let hello = store.package("hello");
     let tag = format!("hello-2.1-{}.spack", hello.hash).parse().unwrap();
     let (_, manifest) =

@@ -285,7 +285,10 @@ fn a_cache_that_spack_wrote_installs() {
     };
     let world = World::new();
     let url = format!("oci+file://{}", cache.canonicalize().unwrap().display());
-    let tags: Vec<String> = strata_oci::open(&url.parse().unwrap()).unwrap().tags().unwrap();
+    let tags: Vec<String> = strata_oci::open(&url.parse().unwrap(), &strata_oci::Transport::default(), None)
+        .unwrap()
+        .tags()
+        .unwrap();
     let wanted: BTreeSet<String> = tags
         .iter()
         .filter_map(|tag| Some(tag.strip_suffix(".spack")?.rsplit_once('-')?.1.to_owned()))

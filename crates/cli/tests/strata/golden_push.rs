@@ -155,7 +155,7 @@ fn a_cache_is_the_one_spack_makes() {
                 leave_out_incomplete(&ran.json()["result"]["push"]["pushed"], &mut golden);
             }
             let parsed: RepositoryUrl = url.parse().unwrap();
-            let repository = strata_oci::open(&parsed).unwrap();
+            let repository = strata_oci::open(&parsed, &strata_oci::Transport::default(), None).unwrap();
             compare(&*repository, &golden);
             tags = repository.tags().unwrap().into_iter().filter(|tag| tag != "index.spack").collect();
             compare_index(&*repository, &tags);
@@ -177,7 +177,7 @@ fn a_cache_is_the_one_spack_makes() {
         let ran = push(&world, &store, &url, "2", &specs);
         assert!(!is_complete || ran.code == Some(0), "{}", ran.stderr);
         let parsed: RepositoryUrl = url.parse().unwrap();
-        let repository = strata_oci::open(&parsed).unwrap();
+        let repository = strata_oci::open(&parsed, &strata_oci::Transport::default(), None).unwrap();
         compare(&*repository, &golden);
         compare_index(&*repository, &tags);
         assert_eq!(

@@ -96,7 +96,8 @@ fn replace_layer(repository: &dyn Repository, store: &SampleStore, layer: Vec<u8
 
 /// Installs `greet` from a cache whose layer of it is this one, beside a file that must not change.
 fn install(world: &World, store: &SampleStore, cache: &str, layer: Vec<u8>, diff_id: Option<Digest>) -> Ran {
-    let repository = strata_oci::open_or_create(&cache.parse().unwrap()).unwrap();
+    let repository =
+        strata_oci::open_or_create(&cache.parse().unwrap(), &strata_oci::Transport::default(), None).unwrap();
     replace_layer(&*repository, store, layer, diff_id);
     let root = world.path("root");
     let ran = world.run(["--store", text(&root), "install", "-m", cache, "greet"]);
@@ -186,7 +187,8 @@ fn more_bytes_than_allowed_are_refused() {
     install(&world, &store, &cache, bomb, None).fails(CORRUPT, &["bomb", "1073741824"]);
 
     // What a manifest says of the size counts, even if the blob is longer.
-    let repository = strata_oci::open_or_create(&cache.parse().unwrap()).unwrap();
+    let repository =
+        strata_oci::open_or_create(&cache.parse().unwrap(), &strata_oci::Transport::default(), None).unwrap();
     let good = layer(&store, &[]);
     replace_layer(&*repository, &store, good.clone(), None);
     let blob = world.path("cache/blobs/sha256").join(Digest::of(&good).hex());

@@ -111,7 +111,7 @@ fn a_killed_install_leaves_the_store_whole() {
 /// Every tag of a layout leads to blobs that are there and are what their digests say.
 fn assert_whole(url: &str) -> usize {
     let parsed: RepositoryUrl = url.parse().unwrap();
-    let repository = strata_oci::open(&parsed).unwrap();
+    let repository = strata_oci::open(&parsed, &strata_oci::Transport::default(), None).unwrap();
     let tags = repository.tags().unwrap();
     for tag in &tags {
         let (_, manifest) =

@@ -39,7 +39,7 @@ impl Blobs {
     /// full leaves behind other tools, is replaced.
     pub(super) fn put(&self, source: &BlobSource, access: &WriteAccess) -> Result<Uploaded, Error> {
         if self.size(&source.digest)? == Some(source.size) {
-            return Ok(Uploaded { existed: true });
+            return Ok(Uploaded { existed: true, mounted: false });
         }
         let ready = match &source.kind {
             BlobKind::Bytes(bytes) => {
@@ -59,7 +59,57 @@ impl Blobs {
         };
         let path = self.path(&source.digest);
         fs::rename(&ready, &path).map_err(Error::io("rename a file to", &path))?;
-        Ok(Uploaded { existed: false })
+        Ok(Uploaded { existed: false, mounted: false })
+    }
+
+    /// Takes a file of this file system, whose bytes were found right while they were written, by a rename.
+    pub(super) fn adopt(
+        &self,
+        path: &Path,
+        digest: &Digest,
+        size: u64,
+        access: &WriteAccess,
+    ) -> Result<Uploaded, Error> {
+        if self.size(digest)? == Some(size) {
+            fs::remove_file(path).map_err(Error::io("remove", path))?;
+            return Ok(Uploaded { existed: true, mounted: false });
+        }
+        let file = File::open(path).map_err(Error::io("read", path))?;
+        access.share(&file, path)?;
+        file.sync_all().map_err(Error::io("synchronize", path))?;
+        let target = self.path(digest);
+        fs::rename(path, &target).map_err(Error::io("rename a file to", &target))?;
+        Ok(Uploaded { existed: false, mounted: false })
+    }
+
+    /// Gives a blob of another layout a second name here, or copies it where that cannot be; false if it is not there.
+    pub(super) fn link_from(
+        &self,
+        other: &Self,
+        digest: &Digest,
+        access: &WriteAccess,
+    ) -> Result<bool, Error> {
+        let Some(size) = other.size(digest)? else { return Ok(false) };
+        if self.size(digest)? == Some(size) {
+            return Ok(true);
+        }
+        let (from, to) = (other.path(digest), self.path(digest));
+        match fs::hard_link(&from, &to) {
+            Ok(()) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound && !from.exists() => Ok(false),
+            // Another file system, too many links, or a damaged file of that name.
+            Err(_) => self.put(&BlobSource::file(from, *digest, size), access).map(|_| true),
+        }
+    }
+
+    /// Removes a blob; false if it is not there.
+    pub(super) fn remove(&self, digest: &Digest) -> Result<bool, Error> {
+        let path = self.path(digest);
+        match fs::remove_file(&path) {
+            Ok(()) => Ok(true),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+            Err(error) => Err(Error::io("remove", &path)(error)),
+        }
     }
 
     /// Makes the names of all blobs durable. Done once before a tag points at them, whoever put them there.

@@ -5,8 +5,13 @@
 //! directory without it, or on a read-only disk, is read all the same.
 
 mod blobs;
+mod changes;
 mod directory;
 mod index;
+mod serving;
+mod tagged_index;
+#[cfg(test)]
+mod tests;
 mod write_access;
 
 use std::io::Read;
@@ -14,8 +19,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use self::blobs::Blobs;
+use self::changes::{Action, Change, Needs, Replaced};
 use self::directory::State;
-use self::index::{IndexFile, TaggedIndex};
+use self::index::IndexFile;
+use self::tagged_index::TaggedIndex;
 use self::write_access::WriteAccess;
 use crate::repository::MANIFEST_LIMIT;
 use crate::{
@@ -73,7 +80,10 @@ impl LayoutRepository {
     /// This handle's scratch directory, in a layout that exists from then on.
     fn access(&self) -> Result<Arc<WriteAccess>, Error> {
         let mut slot = self.access.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(access) = &*slot {
+        // Somebody may have removed the whole layout meanwhile, and with it this handle's directory.
+        if let Some(access) = &*slot
+            && access.directory().is_dir()
+        {
             return Ok(Arc::clone(access));
         }
         let state = directory::examine(&self.directory)?;
@@ -99,31 +109,70 @@ impl LayoutRepository {
         Ok(self.read_index()?.entry(tag).cloned())
     }
 
-    /// Refuses a manifest whose blobs are not all here, so that no tag ever points at something incomplete.
-    fn check_complete(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<(), Error> {
-        let location = || format!("{} {tag}", self.url);
-        let needed: Vec<(&'static str, Descriptor)> = if media_type::is_index(media_type) {
-            let index = ImageIndex::parse(bytes).map_err(Error::document(location()))?;
+    /// What a manifest needs in order to be complete, so that no tag ever points at something incomplete. What its
+    /// `subject` names may be missing (distribution specification 1.1, "Pushing Manifests with Subject").
+    fn needs(&self, manifest: ManifestRef, media_type: &str, bytes: &[u8]) -> Result<Needs, Error> {
+        let document = || Error::document(format!("{} {manifest}", self.url));
+        let blobs = if media_type::is_index(media_type) {
+            let index = ImageIndex::parse(bytes).map_err(document())?;
             index.manifests.into_iter().map(|manifest| ("manifest", manifest)).collect()
         } else if media_type::is_manifest(media_type) {
-            let manifest = Manifest::parse(media_type, bytes).map_err(Error::document(location()))?;
+            let manifest = Manifest::parse(media_type, bytes).map_err(document())?;
             // Layers that say where else they are (Windows base layers) are not meant to be distributed.
             let layers = manifest.layers.into_iter().filter(|layer| layer.extra.get("urls").is_none());
             std::iter::once(("config", manifest.config)).chain(layers.map(|layer| ("layer", layer))).collect()
         } else {
-            return Err(Error::document(location())(ManifestError::MediaType(media_type.to_string())));
+            return Err(document()(ManifestError::MediaType(media_type.to_string())));
         };
-        for (role, blob) in needed {
-            if self.blobs.size(&blob.digest)? != Some(blob.size) {
-                return Err(Error::MissingBlob {
-                    location: self.url.to_string(),
-                    tag: tag.clone(),
-                    role,
-                    digest: blob.digest,
-                });
-            }
+        Ok(Needs { location: self.url.to_string(), manifest, blobs })
+    }
+
+    /// Puts a manifest as `tag`, or untagged.
+    fn put(
+        &self,
+        tag: Option<&TagName>,
+        media_type: &str,
+        bytes: &[u8],
+        replaced: Replaced,
+    ) -> Result<Digest, Error> {
+        let source = BlobSource::bytes(bytes.to_vec());
+        let manifest = source.descriptor(media_type);
+        let reference = tag.map_or(ManifestRef::Digest(source.digest), |tag| ManifestRef::Tag(tag.clone()));
+        // Before anything is written, so that a refusal leaves nothing behind; and again when it counts.
+        let mut needs = self.needs(reference, media_type, bytes)?;
+        needs.check(&self.blobs)?;
+        needs.blobs.push(("document", manifest.clone()));
+        let access = self.access()?;
+        let _ = self.blobs.put(&source, &access)?;
+        let action = match tag {
+            Some(tag) => Action::Tag { tag: tag.clone(), manifest, replaced },
+            None => Action::Keep { manifest },
+        };
+        self.index.apply(&access, &self.blobs, Change { action, needs: Some(needs) })?;
+        Ok(source.digest)
+    }
+
+    /// Takes something out of the index; false if it is not in it.
+    fn remove(&self, action: Action) -> Result<bool, Error> {
+        // Nothing is made, not even a scratch directory, where there is nothing to remove.
+        if !self.read_index()?.has(&action) {
+            return Ok(false);
         }
-        Ok(())
+        self.index.apply(&*self.access()?, &self.blobs, Change { action, needs: None })
+    }
+
+    /// Takes a manifest away: its entries, and then its document.
+    fn remove_manifest(&self, digest: &Digest) -> Result<bool, Error> {
+        let listed = self.remove(Action::RemoveManifest(*digest))?;
+        if !listed && self.listed(digest)?.is_none() {
+            return Ok(false);
+        }
+        let _guard = self.access()?.lock_index()?;
+        // Who has put it again meanwhile keeps it.
+        if self.read_index()?.entry_of(digest).is_none() {
+            self.blobs.remove(digest)?;
+        }
+        Ok(true)
     }
 
     /// The document with this digest, if it is here.
@@ -175,16 +224,7 @@ impl Repository for LayoutRepository {
     }
 
     fn put_manifest(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
-        let source = BlobSource::bytes(bytes.to_vec());
-        // Before anything is written, so that a refusal leaves nothing behind; and again when it counts.
-        self.check_complete(tag, media_type, bytes)?;
-        let access = self.access()?;
-        let _ = self.blobs.put(&source, &access)?;
-        self.index.set_tag(&access, tag, source.descriptor(media_type), || {
-            self.check_complete(tag, media_type, bytes)?;
-            self.blobs.sync_names()
-        })?;
-        Ok(source.digest)
+        self.put(Some(tag), media_type, bytes, Replaced::Forgotten)
     }
 
     fn tags(&self) -> Result<Vec<String>, Error> {
@@ -217,9 +257,18 @@ impl Repository for LayoutRepository {
 
     fn put_blob(&self, source: &BlobSource) -> Result<Uploaded, Error> {
         if self.blobs.size(&source.digest)? == Some(source.size) {
-            return Ok(Uploaded { existed: true });
+            return Ok(Uploaded { existed: true, mounted: false });
         }
         self.blobs.put(source, &*self.access()?)
+    }
+
+    fn delete_manifest(&self, reference: &ManifestRef) -> Result<bool, Error> {
+        match reference {
+            ManifestRef::Tag(tag) => {
+                self.remove(Action::RemoveTag { tag: tag.clone(), replaced: Replaced::Forgotten })
+            }
+            ManifestRef::Digest(digest) => self.remove_manifest(digest),
+        }
     }
 
     fn scratch_dir(&self) -> Option<PathBuf> {

@@ -1,10 +1,11 @@
 //! Reading what a registry has to say when it does not give what it was asked for.
 
 use reqwest::header::HeaderName;
-use reqwest::{Response, StatusCode, header};
+use reqwest::{Method, Response, StatusCode, header};
 use serde::Deserialize;
 
-use super::client::Exchange;
+use super::exchange::Exchange;
+use super::retry;
 use crate::error::Status;
 use crate::{Error, media_type};
 
@@ -52,13 +53,47 @@ pub(super) fn header(response: &Response, name: HeaderName) -> Option<String> {
     response.headers().get(name)?.to_str().ok().map(str::to_string)
 }
 
-/// The error that `head` and `body` are.
-pub(super) fn failure(exchange: &Exchange, head: &Head, body: &[u8]) -> Error {
+/// The error that `head` and `body` are. `tried` says who we were; `None` if it is not the registry that answered, but
+/// somebody it redirected to.
+pub(super) fn failure(exchange: &Exchange, head: &Head, body: &[u8], tried: Option<String>) -> Error {
     let (method, url, status) = (exchange.verb(), exchange.shown(), Status(head.status));
-    let words = words(&head.content_type, body);
+    let mut words = words(&head.content_type, body);
+    let says = |code: &str| String::from_utf8_lossy(body).contains(code);
+    let Some(tried) = tried else { return Error::Status { method, url, status, words } };
     match head.status {
-        StatusCode::UNAUTHORIZED => Error::NeedsCredentials { method, url, status, words },
+        StatusCode::UNAUTHORIZED => Error::Unauthorized { method, url, status, words, tried },
+        StatusCode::TOO_MANY_REQUESTS => Error::Throttled { method, url, status, words },
+        StatusCode::FORBIDDEN if retry::wants_fewer(body) => Error::Throttled { method, url, status, words },
+        StatusCode::FORBIDDEN => {
+            Error::Forbidden { method, url, status, words, tried, right: right(exchange) }
+        }
+        StatusCode::METHOD_NOT_ALLOWED if exchange.method == Method::DELETE => {
+            Error::DeleteUnsupported { method, url, status, words }
+        }
+        StatusCode::BAD_REQUEST | StatusCode::NOT_IMPLEMENTED
+            if exchange.method == Method::DELETE && says("UNSUPPORTED") =>
+        {
+            Error::DeleteUnsupported { method, url, status, words }
+        }
+        StatusCode::NOT_FOUND if exchange.method == Method::POST && says("NAME_UNKNOWN") => {
+            let name = exchange.repository().unwrap_or_default().to_string();
+            Error::NoSuchRepository { method, url, status, words, name }
+        }
+        StatusCode::BAD_REQUEST if exchange.url.scheme() == "http" && says("HTTPS server") => {
+            words.push_str("; begin the URL with oci:// in place of oci+http://");
+            Error::Status { method, url, status, words }
+        }
         _ => Error::Status { method, url, status, words },
+    }
+}
+
+/// What a request takes the right to.
+fn right(exchange: &Exchange) -> String {
+    let name = exchange.repository().unwrap_or("it");
+    match exchange.method {
+        Method::GET | Method::HEAD => format!("pull from {name}"),
+        Method::DELETE => format!("delete from {name}"),
+        _ => format!("push to {name}"),
     }
 }
 
@@ -84,7 +119,7 @@ pub(super) fn refuse_html(
 }
 
 /// The registry's own words: the codes and messages of its error document, else the beginning of what it sent.
-fn words(content_type: &str, body: &[u8]) -> String {
+pub(super) fn words(content_type: &str, body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
     if let Ok(document) = serde_json::from_slice::<ErrorDocument>(body)
         && !document.errors.is_empty()
@@ -165,6 +200,63 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::ErrorKind;
+
+    fn refusal(method: Method, url: &str, status: u16, body: &str, tried: Option<&str>) -> Error {
+        let exchange = Exchange::new(method, url::Url::parse(url).unwrap());
+        let status = StatusCode::from_u16(status).unwrap();
+        let head = Head { status, content_type: "application/json".to_string() };
+        failure(&exchange, &head, body.as_bytes(), tried.map(str::to_string))
+    }
+
+    #[test]
+    fn a_refusal_says_what_to_do() {
+        const BLOB: &str = "https://h/v2/some/cache/blobs/sha256:ab?x=secret";
+        const UPLOAD: &str = "http://h/v2/some/cache/blobs/uploads/";
+        let unsupported = r#"{"errors":[{"code":"UNSUPPORTED"}]}"#;
+        let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#;
+        for (method, url, status, body, kind, words) in [
+            (Method::GET, BLOB, 401, "", ErrorKind::Denied, "tried as ada (from f)"),
+            (Method::GET, BLOB, 401, "", ErrorKind::Denied, "strata login"),
+            (
+                Method::GET,
+                BLOB,
+                403,
+                "no",
+                ErrorKind::Denied,
+                "no: it takes the right to pull from some/cache (tried as ada (from f))",
+            ),
+            (Method::POST, UPLOAD, 403, "", ErrorKind::Denied, "right to push to some/cache ("),
+            (Method::DELETE, BLOB, 403, "", ErrorKind::Denied, "right to delete from some/cache ("),
+            (
+                Method::GET,
+                BLOB,
+                403,
+                "API rate limit exceeded",
+                ErrorKind::TryAgain,
+                "API rate limit exceeded",
+            ),
+            (Method::GET, BLOB, 429, "slow down", ErrorKind::TryAgain, "slow down"),
+            (Method::DELETE, BLOB, 405, "", ErrorKind::Invalid, "does not allow deleting"),
+            (Method::DELETE, BLOB, 400, unsupported, ErrorKind::Invalid, "REGISTRY_STORAGE_DELETE_ENABLED"),
+            (Method::POST, UPLOAD, 404, unknown, ErrorKind::NotFound, "has no repository some/cache"),
+            (
+                Method::GET,
+                UPLOAD,
+                400,
+                "Client sent an HTTP request to an HTTPS server.",
+                ErrorKind::Invalid,
+                "oci://",
+            ),
+        ] {
+            let error = refusal(method, url, status, body, Some("as ada (from f)"));
+            assert_eq!(error.kind(), kind, "{error}");
+            assert!(error.to_string().contains(words), "{error}");
+            assert!(!error.to_string().contains("secret"), "{error}");
+        }
+        // Storage that was redirected to knows nothing of rights in the registry.
+        assert!(matches!(refusal(Method::GET, BLOB, 403, "", None), Error::Status { .. }));
+    }
 
     #[test]
     fn an_error_document_is_quoted_by_code_message_and_detail() {

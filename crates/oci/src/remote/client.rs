@@ -1,85 +1,297 @@
-//! The HTTP client, the runtime it runs on, and one exchange of request and answer.
+//! [`Client`]: sends requests to the registry of one repository, as somebody, at a pace, and again if need be.
+//!
+//! A request goes through: a permit of the host's [`Pace`](super::pace::Pace), authorization, the connection and its
+//! redirects, once more with better authorization after a 401, and the decision of [`retry`](super::retry) on
+//! whether its failure is worth another attempt.
 
-use std::error::Error as _;
-use std::fmt::Display;
-use std::future::Future;
-use std::str::FromStr;
-use std::sync::OnceLock;
 use std::time::Duration;
 
-use reqwest::{Method, RequestBuilder, Response, redirect};
-use tokio::runtime::Runtime;
-use url::{Host, Url};
+use bytes::Bytes;
+use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
+use reqwest::{Response, StatusCode};
+use url::{Origin, Url};
 
-use super::{Timeouts, answer};
-use crate::Error;
+use super::answer;
+use super::auth::Authenticator;
+use super::exchange::Exchange;
+use super::pace::Permit;
+use super::recent::RecentlyPut;
+use super::redirect::Route;
+use super::request::{Request, RequestBody};
+use super::retry::{Backoff, Failure};
+use super::transport::{Host, Notice, Transport, TransportOptions};
+use super::turns::Turns;
+use super::welcome::Welcome;
+use crate::{Credentials, Error};
 
 /// The most bytes of an error's document that are read.
 const ERROR_LIMIT: u64 = 64 << 10;
 
-/// How many redirects are followed: registries redirect blobs once, to their storage.
-const REDIRECTS: usize = 10;
+/// How often a request is sent again with another authorization. Once is what a token takes that ran out; the next is
+/// for registries that refuse a new one by mistake, as those do of which not all machines know yet that it is good.
+const REAUTHORIZED: u32 = 2;
 
-/// Waits on the calling thread for what runs on this module's runtime.
-pub(super) fn block_on<F: Future>(future: F) -> Result<F::Output, Error> {
-    Ok(runtime()?.block_on(future))
-}
+/// The beginning of an answer's body that was read to decide about it, kept with the answer for its error.
+#[derive(Clone)]
+struct Beginning(Bytes);
 
-/// The process's one runtime for network traffic. Two threads: they only move bytes.
-pub(super) fn runtime() -> Result<&'static Runtime, Error> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    RUNTIME
-        .get_or_init(|| {
-            tokio::runtime::Builder::new_multi_thread()
-                .worker_threads(2)
-                .thread_name("strata-network")
-                .enable_all()
-                .build()
-                .map_err(|error| error.to_string())
-        })
-        .as_ref()
-        .map_err(|cause| Error::Client { cause: cause.clone() })
-}
+/// What the error of an answer should say beside the answer: how often it was tried.
+#[derive(Clone)]
+struct Note(String);
 
+/// That an answer refuses what was allowed a moment ago.
+#[derive(Clone)]
+struct Mistaken;
+
+/// That an answer is not that to the first attempt.
+#[derive(Clone)]
+struct TriedAgain;
+
+/// Sends requests to the registry of one repository.
 pub(super) struct Client {
-    http: reqwest::Client,
-    pub(super) timeouts: Timeouts,
+    host: Host,
+    /// The only one that is shown credentials.
+    origin: Origin,
+    transport: Transport,
+    authenticator: Authenticator,
+    recent: RecentlyPut,
+    welcome: Welcome,
+    turns: Turns,
 }
 
 impl Client {
-    pub(super) fn new(base: &Url, timeouts: Timeouts) -> Result<Self, Error> {
-        let builder = || {
-            let builder = reqwest::Client::builder()
-                .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))
-                .connect_timeout(timeouts.connect)
-                .redirect(redirect::Policy::custom(follow));
-            // A proxy cannot reach this machine's own loopback.
-            if is_loopback(base) { builder.no_proxy() } else { builder }
-        };
-        let http = builder().build().or_else(|error| {
-            // Containers without any certificates are usual. Plain http does not need them; where it is redirected
-            // to https all the same, no certificate is trusted and the connection fails.
-            if base.scheme() == "http" { builder().tls_certs_only([]).build() } else { Err(error) }
-        });
-        let http = http.map_err(|error| Error::Client { cause: chain(&error) })?;
-        Ok(Self { http, timeouts })
+    /// A client for `repository` of the registry of `base`, where it is known as `host`.
+    pub(super) fn new(
+        base: &Url,
+        host: &str,
+        repository: &str,
+        transport: &Transport,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            host: transport.host(base)?,
+            origin: base.origin(),
+            transport: transport.clone(),
+            authenticator: Authenticator::new(base, host, repository, credentials, transport.options()),
+            recent: RecentlyPut::default(),
+            welcome: Welcome::default(),
+            turns: Turns::default(),
+        })
     }
 
-    /// Sends a request without a body to speak of, and waits for the head of the answer, whatever its status.
-    pub(super) async fn send(
-        &self,
-        exchange: &Exchange,
-        prepare: impl FnOnce(RequestBuilder) -> RequestBuilder,
-    ) -> Result<Response, Error> {
-        let sending = prepare(self.request(exchange)).send();
-        match tokio::time::timeout(self.timeouts.idle, sending).await {
-            Ok(outcome) => outcome.map_err(|error| exchange.transport(error)),
-            Err(_) => Err(exchange.silence(self.timeouts.idle)),
+    /// Who may put a manifest now.
+    pub(super) fn turns(&self) -> &Turns {
+        &self.turns
+    }
+
+    pub(super) fn options(&self) -> &TransportOptions {
+        self.transport.options()
+    }
+
+    /// Sends a request until there is an answer that trying again would not better, and gives its head whatever its
+    /// status. For requests that may be sent more than once, which is all but those with a stream.
+    pub(super) async fn send(&self, request: &Request) -> Result<Response, Error> {
+        self.send_counting(request, &mut Backoff::new(&self.options().retry)).await
+    }
+
+    /// As [`send`](Self::send), and reads the body of an answer that is a success: that it breaks off is tried again
+    /// as well. Of other answers, and of pages for people, the body is left to the caller.
+    pub(super) async fn receive(&self, request: &Request, limit: u64) -> Result<(Response, Vec<u8>), Error> {
+        let mut backoff = Backoff::new(&self.options().retry);
+        loop {
+            let mut response = self.send_counting(request, &mut backoff).await?;
+            if !response.status().is_success() || answer::Head::of(&response).is_html() {
+                return Ok((response, Vec::new()));
+            }
+            let error = match self.read(&request.exchange, &mut response, limit).await {
+                Ok(body) => return Ok((response, body)),
+                Err(error) => error,
+            };
+            let failure = Failure::of_error(&request.exchange, &error);
+            match backoff.after(&failure) {
+                Some(delay) => self.pause(delay, &failure).await,
+                None => return Err(noting(error, &backoff)),
+            }
         }
     }
 
-    pub(super) fn request(&self, exchange: &Exchange) -> RequestBuilder {
-        self.http.request(exchange.method.clone(), exchange.url.clone())
+    /// As [`send`](Self::send), but as nobody, whatever the registry says to that.
+    pub(super) async fn send_anonymously(&self, request: &Request) -> Result<Response, Error> {
+        let mut backoff = Backoff::new(&self.options().retry);
+        loop {
+            let mut outcome = self.attempt(request, None).await;
+            let Some(failure) = self.failed(&request.exchange, &mut outcome).await else { return outcome };
+            match backoff.after(&failure) {
+                Some(delay) => self.pause(delay, &failure).await,
+                None => return conclude(outcome, &backoff),
+            }
+        }
+    }
+
+    /// For a message about who we are.
+    pub(super) fn tried(&self) -> String {
+        self.authenticator.tried()
+    }
+
+    async fn send_counting(&self, request: &Request, backoff: &mut Backoff) -> Result<Response, Error> {
+        loop {
+            let mut outcome = self.send_once(request).await;
+            if let Ok(response) = &mut outcome
+                && backoff.has_failed()
+            {
+                response.extensions_mut().insert(TriedAgain);
+            }
+            let Some(failure) = self.failed(&request.exchange, &mut outcome).await else { return outcome };
+            match backoff.after(&failure) {
+                Some(delay) => self.pause(delay, &failure).await,
+                None => return conclude(outcome, backoff),
+            }
+        }
+    }
+
+    /// Sends a request; again, and from the beginning of its body, if the registry wants other authorization.
+    pub(super) async fn send_once(&self, request: &Request) -> Result<Response, Error> {
+        let http = &self.host.http;
+        let at_home = request.exchange.url.origin() == self.origin;
+        let mut shown =
+            if at_home { self.authenticator.authorization(http, &request.scope).await? } else { None };
+        let mut response = self.attempt(request, shown.as_ref().map(|shown| &shown.value)).await?;
+        for _ in 0..REAUTHORIZED {
+            // Nobody else is told who we are, nor asked what it takes.
+            if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != self.origin {
+                break;
+            }
+            let exchange = &request.exchange;
+            // A connection whose answer was not read to the end is of no further use.
+            let _ = self.beginning(&mut response).await;
+            let better =
+                self.authenticator.answer(http, exchange, &response, &request.scope, shown.as_ref()).await?;
+            let Some(better) = better else { break };
+            response = self.attempt(request, Some(&better.value)).await?;
+            shown = Some(better);
+        }
+        if let Some(shown) = shown {
+            if response.status() != StatusCode::UNAUTHORIZED {
+                self.authenticator.accepted(&shown);
+            }
+            if self.welcome.note(request, response.status()) {
+                response.extensions_mut().insert(Mistaken);
+            }
+        }
+        self.recent.note(&request.exchange, response.status());
+        Ok(response)
+    }
+
+    /// How a request failed, if it did: what [`Backoff::after`] wants to know. What was read of the answer for that
+    /// is kept with it, so that [`failure`](Self::failure) can still quote it.
+    pub(super) async fn failed(
+        &self,
+        exchange: &Exchange,
+        outcome: &mut Result<Response, Error>,
+    ) -> Option<Failure> {
+        let response = match outcome {
+            Ok(response) => response,
+            Err(error) => return Some(Failure::of_error(exchange, error)),
+        };
+        let status = response.status();
+        if !status.is_client_error() && !status.is_server_error() {
+            return None;
+        }
+        let body = self.beginning(response).await;
+        let mistaken = response.extensions().get::<Mistaken>().is_some();
+        let unsettled = mistaken || self.recent.explains(exchange, status, &body);
+        let failure = Failure::of_answer(exchange, status, response.headers(), &body, unsettled);
+        Some(failure.while_serving(self.host.pace.served()))
+    }
+
+    /// Waits before another attempt at what failed, and says so. If the registry wants to be left alone, then by
+    /// everybody, and it is said only once.
+    pub(super) async fn pause(&self, delay: Duration, failure: &Failure) {
+        let notice = if failure.concerns_everybody() {
+            let host = self.host.pace.host().to_string();
+            self.host.pace.hold(delay).then_some(Notice::Waiting { host, delay })
+        } else {
+            Some(Notice::Retrying { cause: failure.cause().to_string(), delay })
+        };
+        if let Some(notice) = notice {
+            (self.options().listener)(&notice);
+        }
+        tokio::time::sleep(delay).await;
+    }
+
+    /// One pass through the connection and its redirects.
+    async fn attempt(
+        &self,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Error> {
+        let permit = self.host.pace.permit().await;
+        let mut route = Route::of(&request.exchange, request.exchange.url.origin() == self.origin);
+        loop {
+            let authorization = authorization.filter(|_| route.at_home);
+            let mut response = self.transmit(request, &route, authorization).await?;
+            if !route.follow(&request.exchange, &response)? {
+                self.mind(&permit, response.status());
+                return Ok(response);
+            }
+            let _ = self.beginning(&mut response).await;
+        }
+    }
+
+    fn mind(&self, permit: &Permit, status: StatusCode) {
+        if status == StatusCode::TOO_MANY_REQUESTS {
+            permit.refused();
+        } else if !status.is_server_error() {
+            permit.succeeded();
+        }
+    }
+
+    /// Sends a request to where its route has led, and waits for the head of an answer for as long as there is
+    /// progress.
+    async fn transmit(
+        &self,
+        request: &Request,
+        route: &Route,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Response, Error> {
+        let timeouts = &self.options().timeouts;
+        let exchange = &request.exchange;
+        let mut headers = request.headers.clone();
+        if let Some(authorization) = authorization {
+            headers.insert(AUTHORIZATION, authorization.clone());
+        }
+        let mut builder = self.host.http.request(route.method.clone(), route.url.clone());
+        let mut progress = None;
+        match &request.body {
+            _ if !route.keeps_body(exchange) => {
+                headers.remove(CONTENT_LENGTH);
+            }
+            RequestBody::None => {}
+            RequestBody::Bytes(bytes) => builder = builder.body(bytes.clone()),
+            RequestBody::Stream(stream) => {
+                let (body, stream_progress) = stream.open();
+                progress = Some(stream_progress);
+                headers.insert(CONTENT_LENGTH, stream.length().into());
+                builder = builder.body(body);
+            }
+        }
+        let mut sending = std::pin::pin!(builder.headers(headers).send());
+        let failed = |error| exchange.transport_at(error, &route.url);
+        let Some(progress) = progress else {
+            return match tokio::time::timeout(timeouts.idle, sending).await {
+                Ok(outcome) => outcome.map_err(failed),
+                Err(_) => Err(exchange.silence(timeouts.idle)),
+            };
+        };
+        progress.begin();
+        loop {
+            let left = progress.time_left(timeouts).map_err(|limit| exchange.silence(limit))?;
+            match tokio::time::timeout(left, &mut sending).await {
+                Ok(Ok(response)) => return Ok(response),
+                Ok(Err(error)) => return Err(progress.take_failure().unwrap_or_else(|| failed(error))),
+                Err(_) => {}
+            }
+        }
     }
 
     /// The whole body of an answer, if it has no more than `limit` bytes.
@@ -89,11 +301,15 @@ impl Client {
         mut response: Response,
         limit: u64,
     ) -> Result<Vec<u8>, Error> {
+        self.read(exchange, &mut response, limit).await
+    }
+
+    async fn read(&self, exchange: &Exchange, response: &mut Response, limit: u64) -> Result<Vec<u8>, Error> {
         let mut body = Vec::new();
         loop {
-            let chunk = match tokio::time::timeout(self.timeouts.idle, response.chunk()).await {
+            let chunk = match tokio::time::timeout(self.options().timeouts.idle, response.chunk()).await {
                 Ok(outcome) => outcome.map_err(|error| exchange.transport(error))?,
-                Err(_) => return Err(exchange.silence(self.timeouts.idle)),
+                Err(_) => return Err(exchange.silence(self.options().timeouts.idle)),
             };
             let Some(chunk) = chunk else { return Ok(body) };
             let size = body.len() as u64 + chunk.len() as u64;
@@ -105,10 +321,15 @@ impl Client {
     }
 
     /// The error that an answer is, with the registry's own words if they can be had.
-    pub(super) async fn failure(&self, exchange: &Exchange, response: Response) -> Error {
-        let head = answer::Head::of(&response);
-        let body = self.beginning(response).await;
-        answer::failure(exchange, &head, &body)
+    pub(super) async fn failure(&self, exchange: &Exchange, mut response: Response) -> Error {
+        let body = self.beginning(&mut response).await;
+        let by_registry = response.url().origin() == self.origin;
+        let tried = by_registry.then(|| self.authenticator.tried());
+        let error = answer::failure(exchange, &answer::Head::of(&response), &body, tried);
+        match response.extensions().get::<Note>() {
+            Some(Note(note)) => error.noting(note),
+            None => error,
+        }
     }
 
     /// An answer that is not a page for people; that is an error, with the page's first words.
@@ -116,192 +337,133 @@ impl Client {
         &self,
         exchange: &Exchange,
         wanted: &'static str,
-        response: Response,
+        mut response: Response,
     ) -> Result<Response, Error> {
-        if !answer::Head::of(&response).is_html() {
+        let head = answer::Head::of(&response);
+        if !head.is_html() {
             return Ok(response);
         }
-        let head = answer::Head::of(&response);
-        let body = self.beginning(response).await;
-        Err(answer::html(exchange, wanted, &head, &body)
-            .unwrap_or_else(|| answer::failure(exchange, &head, &body)))
+        let body = self.beginning(&mut response).await;
+        match answer::html(exchange, wanted, &head, &body) {
+            Some(error) => Err(error),
+            None => Ok(response),
+        }
     }
 
-    /// As much of a body as arrives: that it breaks off must not hide what it says.
-    async fn beginning(&self, mut response: Response) -> Vec<u8> {
+    /// As much of a body as arrives: that it breaks off must not hide what it says. Kept with the answer, so that it
+    /// can be asked for again.
+    async fn beginning(&self, response: &mut Response) -> Bytes {
+        if let Some(Beginning(body)) = response.extensions().get() {
+            return body.clone();
+        }
         let mut body = Vec::new();
         while (body.len() as u64) < ERROR_LIMIT {
-            match tokio::time::timeout(self.timeouts.idle, response.chunk()).await {
+            match tokio::time::timeout(self.options().timeouts.idle, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
                 _ => break,
             }
         }
+        let body = Bytes::from(body);
+        response.extensions_mut().insert(Beginning(body.clone()));
         body
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name.eq_ignore_ascii_case("localhost"),
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        None => false,
+/// The outcome of the last attempt, from which on it says how often it was tried.
+pub(super) fn conclude(outcome: Result<Response, Error>, backoff: &Backoff) -> Result<Response, Error> {
+    let mut response = outcome.map_err(|error| noting(error, backoff))?;
+    if let Some(note) = backoff.note() {
+        response.extensions_mut().insert(Note(note));
     }
+    Ok(response)
 }
 
-/// Follows redirects, but never from https to http.
-fn follow(attempt: redirect::Attempt<'_>) -> redirect::Action {
-    if attempt.previous().len() > REDIRECTS {
-        return attempt.error("too many redirects");
-    }
-    if attempt.url().scheme() != "https" && attempt.previous().iter().any(|url| url.scheme() == "https") {
-        return attempt.error("refusing to follow a redirect from https to http");
-    }
-    attempt.follow()
+/// Whether there were attempts before the one that `response` is the answer to.
+pub(super) fn was_tried_again(response: &Response) -> bool {
+    response.extensions().get::<TriedAgain>().is_some()
 }
 
-/// A request that was made: what its errors name.
-pub(super) struct Exchange {
-    pub(super) method: Method,
-    pub(super) url: Url,
-}
-
-impl Exchange {
-    pub(super) fn new(method: Method, url: Url) -> Self {
-        Self { method, url }
+fn noting(error: Error, backoff: &Backoff) -> Error {
+    match backoff.note() {
+        Some(note) => error.noting(&note),
+        None => error,
     }
-
-    /// The URL without what must not get into a log: a query holds upload state or a signature.
-    pub(super) fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        // Only URLs with a host can have these, and only with one can they be removed: nothing to report.
-        let _ = url.set_password(None);
-        let _ = url.set_username("");
-        url.to_string()
-    }
-
-    pub(super) fn verb(&self) -> &'static str {
-        match self.method {
-            Method::HEAD => "HEAD",
-            Method::POST => "POST",
-            Method::PUT => "PUT",
-            _ => "GET",
-        }
-    }
-
-    pub(super) fn transport(&self, error: reqwest::Error) -> Error {
-        let cause = cause(error);
-        Error::Transport { method: self.verb(), url: self.shown(), cause }
-    }
-
-    pub(super) fn silence(&self, waited: Duration) -> Error {
-        let cause = format!("nothing was heard for {} s", waited.as_secs_f32());
-        Error::Transport { method: self.verb(), url: self.shown(), cause }
-    }
-
-    pub(super) fn protocol(&self, problem: impl Display) -> Error {
-        Error::Protocol { method: self.verb(), url: self.shown(), problem: problem.to_string() }
-    }
-
-    /// A header's value as the type it should be.
-    pub(super) fn parsed<T: FromStr>(&self, name: &str, value: &str) -> Result<T, Error> {
-        value.trim().parse().map_err(|_| self.protocol(format!("its {name} is {value:?}")))
-    }
-
-    /// What a header of the answer points at. A registry behind a proxy that ends TLS may point at http: on the same
-    /// host the scheme is put right, and another host is not followed there.
-    pub(super) fn pointed_at(&self, name: &str, target: &str, answered_by: &Url) -> Result<Url, Error> {
-        let bad = |why: &str| self.protocol(format!("its {name} header is {target:?}: {why}"));
-        let mut url = answered_by.join(target).map_err(|error| bad(&error.to_string()))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(bad("not an http URL"));
-        }
-        if self.url.scheme() == "https" && url.scheme() == "http" {
-            if url.host() != self.url.host() {
-                return Err(bad("refusing to go from https to http"));
-            }
-            let port = if url.port().is_some() { url.port() } else { self.url.port() };
-            if url.set_scheme("https").is_err() || url.set_port(port).is_err() {
-                return Err(bad("refusing to go from https to http"));
-            }
-        }
-        url.set_fragment(None);
-        Ok(url)
-    }
-}
-
-/// Why a transfer failed, in full but without the URL: after a redirect it may be a signed one.
-pub(super) fn cause(error: reqwest::Error) -> String {
-    chain(&error.without_url())
-}
-
-/// The messages of an error and its sources, each once.
-fn chain(error: &reqwest::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(inner) = source {
-        let message = inner.to_string();
-        if !text.contains(&message) {
-            text.push_str(": ");
-            text.push_str(&message);
-        }
-        source = inner.source();
-    }
-    text
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{BufRead, BufReader, Write};
+    use std::net::{Ipv4Addr, TcpListener};
+    use std::thread::JoinHandle;
+
+    use reqwest::Method;
+
     use super::*;
+    use crate::remote::auth::Scope;
+    use crate::remote::http::block_on;
 
-    fn exchange(url: &str) -> Exchange {
-        Exchange::new(Method::POST, Url::parse(url).unwrap())
+    /// A server that redirects one request after the other to these targets, or answers those without one; the
+    /// requests' heads.
+    fn redirecting(listener: TcpListener, targets: Vec<String>) -> JoinHandle<Vec<String>> {
+        std::thread::spawn(move || {
+            let mut heads = Vec::new();
+            for answer in targets {
+                let (mut stream, _) = listener.accept().unwrap();
+                let lines = BufReader::new(stream.try_clone().unwrap()).lines();
+                let head: Vec<String> =
+                    lines.map(Result::unwrap).take_while(|line| !line.is_empty()).collect();
+                heads.push(head.join("\n").to_ascii_lowercase());
+                let status = match answer.as_str() {
+                    "" => "200 OK".to_string(),
+                    target => format!("307 Temporary Redirect\r\nLocation: {target}"),
+                };
+                let rest = "Content-Length: 0\r\nConnection: close\r\n\r\n";
+                stream.write_all(format!("HTTP/1.1 {status}\r\n{rest}").as_bytes()).unwrap();
+            }
+            heads
+        })
     }
 
-    fn pointed_at(from: &str, target: &str) -> Result<String, Error> {
-        let exchange = exchange(from);
-        exchange.pointed_at("Location", target, &exchange.url).map(|url| url.to_string())
+    fn listener() -> (TcpListener, String) {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        (listener, base)
     }
 
     #[test]
-    fn relative_and_absolute_locations_are_taken_as_they_are() {
-        for (from, target, expected) in [
-            ("http://h:5/v2/n/blobs/uploads/", "/v2/x?a=&b=%2F%2f", "http://h:5/v2/x?a=&b=%2F%2f"),
-            ("http://h:5/v2/n/blobs/uploads/", "7?state=a+b", "http://h:5/v2/n/blobs/uploads/7?state=a+b"),
-            ("http://h:5/v2/n/blobs/uploads/", "https://s3/x?sig=%3D", "https://s3/x?sig=%3D"),
-            ("https://h/v2/", "https://other/x#fragment", "https://other/x"),
-        ] {
-            assert_eq!(pointed_at(from, target).unwrap(), expected);
+    fn credentials_stay_with_the_registry_for_however_many_redirects() {
+        let ((home, home_url), (away, away_url)) = (listener(), listener());
+        // At the registry from one path to another; then to its storage; and that redirects within itself.
+        let home = redirecting(home, vec![format!("{home_url}/second"), format!("{away_url}/first")]);
+        let away = redirecting(away, vec![format!("{away_url}/second"), String::new()]);
+        let base = Url::parse(&format!("{home_url}/v2/n/")).unwrap();
+        let client = Client::new(&base, "h", "n", &Transport::default(), None).unwrap();
+        let request = Request::new(Method::GET, base, Scope::pull("n"));
+        let authorization = HeaderValue::from_static("Bearer secret");
+        let response = block_on(client.attempt(&request, Some(&authorization))).unwrap().unwrap();
+        assert_eq!(response.url().as_str(), format!("{away_url}/second"));
+        assert!(home.join().unwrap().iter().all(|head| head.contains("authorization: bearer secret")));
+        let away = away.join().unwrap();
+        assert_eq!(away.len(), 2);
+        for head in away {
+            assert!(!head.contains("authorization") && !head.contains("secret"), "{head}");
+            assert!(!head.contains("referer"), "{head}");
         }
     }
 
     #[test]
-    fn https_is_never_left() {
-        assert_eq!(pointed_at("https://h/v2/", "http://h/x?a=b").unwrap(), "https://h/x?a=b");
-        assert_eq!(pointed_at("https://h:8443/v2/", "http://h/x").unwrap(), "https://h:8443/x");
-        for target in ["http://other/x", "ftp://h/x", "file:///etc/passwd", "http://[bad"] {
-            let error = pointed_at("https://h/v2/", target).unwrap_err();
-            assert!(error.to_string().contains(target), "{error}");
-        }
-    }
-
-    #[test]
-    fn what_is_shown_has_no_query() {
-        assert_eq!(exchange("https://u:p@h/x?signature=secret#f").shown(), "https://h/x");
-    }
-
-    #[test]
-    fn loopback_is_recognised() {
-        for (url, loopback) in [
-            ("http://localhost:5000/", true),
-            ("http://127.8.9.1/", true),
-            ("http://[::1]:5000/", true),
-            ("http://10.0.0.1/", false),
-            ("https://localhost.example.org/", false),
-        ] {
-            assert_eq!(is_loopback(&Url::parse(url).unwrap()), loopback, "{url}");
+    fn credentials_reach_the_registry_and_no_upload_elsewhere() {
+        for at_home in [true, false] {
+            let ((home, home_url), (away, away_url)) = (listener(), listener());
+            let (server, url) = if at_home { (home, &home_url) } else { (away, &away_url) };
+            let server = redirecting(server, vec![String::new()]);
+            let base = Url::parse(&format!("{home_url}/v2/n/")).unwrap();
+            let client = Client::new(&base, "h", "n", &Transport::default(), None).unwrap();
+            let request =
+                Request::new(Method::PUT, Url::parse(&format!("{url}/u")).unwrap(), Scope::push("n"));
+            let authorization = HeaderValue::from_static("Bearer secret");
+            block_on(client.attempt(&request, Some(&authorization))).unwrap().unwrap();
+            assert_eq!(server.join().unwrap()[0].contains("authorization: bearer secret"), at_home);
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Manifests and indexes by tag or digest: bytes as they are, with their digest checked.
 
-use reqwest::header::HeaderName;
+use reqwest::header::{HeaderName, HeaderValue};
 use reqwest::{Method, Response, StatusCode, header};
 use url::Url;
 
 use super::answer;
-use super::client::{Client, Exchange};
+use super::auth::Scope;
+use super::client::{self, Client};
+use super::exchange::Exchange;
+use super::request::Request;
 use crate::repository::MANIFEST_LIMIT;
 use crate::{Descriptor, Digest, Error, RawManifest, media_type};
 
@@ -15,14 +18,15 @@ const WANTED: &str = "a manifest";
 const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-digest");
 
 /// What the manifest at `url` is, by HEAD; by GET if the registry does not do that or does not say enough.
-pub(super) async fn resolve(client: &Client, url: Url) -> Result<Option<Descriptor>, Error> {
-    let exchange = Exchange::new(Method::HEAD, url.clone());
-    let head = client.send(&exchange, |request| request.header(header::ACCEPT, accept())).await?;
+pub(super) async fn resolve(client: &Client, name: &str, url: Url) -> Result<Option<Descriptor>, Error> {
+    let request = Request::new(Method::HEAD, url.clone(), Scope::pull(name)).header(header::ACCEPT, accept());
+    let exchange = &request.exchange;
+    let head = client.send(&request).await?;
     match head.status() {
         // That there is no such thing must come from a registry, and a page does not; GET will tell.
         StatusCode::NOT_FOUND if !answer::Head::of(&head).is_html() => return Ok(None),
         StatusCode::OK => {
-            answer::refuse_html(&exchange, WANTED, &head, "")?;
+            answer::refuse_html(exchange, WANTED, &head, "")?;
             let digest = stated_digest(&head);
             let size = answer::header(&head, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
             let media_type = media_type(&head);
@@ -37,52 +41,79 @@ pub(super) async fn resolve(client: &Client, url: Url) -> Result<Option<Descript
         | StatusCode::FORBIDDEN
         | StatusCode::NOT_FOUND
         | StatusCode::METHOD_NOT_ALLOWED => {}
-        _ => return Err(client.failure(&exchange, head).await),
+        _ => return Err(client.failure(exchange, head).await),
     }
-    let raw = get(client, url, None).await?;
+    let raw = get(client, name, url, None).await?;
     Ok(raw.map(|raw| Descriptor::new(raw.media_type, raw.digest, raw.bytes.len() as u64)))
 }
 
 /// The manifest at `url`, of which the digest must be `expected` if it is known.
 pub(super) async fn get(
     client: &Client,
+    name: &str,
     url: Url,
     expected: Option<Digest>,
 ) -> Result<Option<RawManifest>, Error> {
-    let exchange = Exchange::new(Method::GET, url);
-    let response = client.send(&exchange, |request| request.header(header::ACCEPT, accept())).await?;
-    let response = client.refuse_html(&exchange, WANTED, response).await?;
+    let request = Request::new(Method::GET, url, Scope::pull(name)).header(header::ACCEPT, accept());
+    let exchange = &request.exchange;
+    let (response, bytes) = client.receive(&request, MANIFEST_LIMIT).await?;
+    let response = client.refuse_html(exchange, WANTED, response).await?;
     match response.status() {
         StatusCode::OK => {}
         StatusCode::NOT_FOUND => return Ok(None),
-        _ => return Err(client.failure(&exchange, response).await),
+        _ => return Err(client.failure(exchange, response).await),
     }
     let expected = expected.or_else(|| stated_digest(&response));
     let media_type = media_type(&response);
-    let bytes = client.body(&exchange, response, MANIFEST_LIMIT).await?;
     let digest = Digest::of(&bytes);
-    check_digest(&exchange, expected, digest)?;
+    check_digest(exchange, expected, digest)?;
     Ok(Some(RawManifest { media_type, digest, bytes }))
 }
 
-/// Puts a manifest at `url`.
-pub(super) async fn put(client: &Client, url: Url, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
-    let exchange = Exchange::new(Method::PUT, url);
-    let body = bytes.to_vec();
-    let response =
-        client.send(&exchange, |request| request.header(header::CONTENT_TYPE, media_type).body(body)).await?;
-    let response = client.refuse_html(&exchange, "an acknowledgement", response).await?;
+/// Puts a manifest at `url`. The same one is put by one thread at a time: registries have been seen to fail over
+/// several that arrive together.
+pub(super) async fn put(
+    client: &Client,
+    name: &str,
+    url: Url,
+    media_type: &str,
+    bytes: &[u8],
+) -> Result<Digest, Error> {
+    let request = Request::new(Method::PUT, url, Scope::push(name)).bytes(bytes.to_vec());
+    let exchange = &request.exchange;
+    let media_type = HeaderValue::from_str(media_type)
+        .map_err(|_| exchange.protocol(format!("{media_type:?} is no media type")))?;
+    let request = request.clone().header(header::CONTENT_TYPE, media_type);
+    let turn = client.turns().of(Digest::of(bytes));
+    let _turn = turn.lock().await;
+    let response = client.send(&request).await?;
+    let response = client.refuse_html(exchange, "an acknowledgement", response).await?;
     if !matches!(response.status(), StatusCode::CREATED | StatusCode::OK | StatusCode::NO_CONTENT) {
-        return Err(client.failure(&exchange, response).await);
+        return Err(client.failure(exchange, response).await);
     }
     let digest = Digest::of(bytes);
     // A registry that rewrote the manifest would have tagged something that nobody knows.
-    check_digest(&exchange, stated_digest(&response), digest)?;
+    check_digest(exchange, stated_digest(&response), digest)?;
     Ok(digest)
 }
 
-fn accept() -> String {
-    media_type::ALL_MANIFESTS.join(", ")
+/// Deletes what is at `url`; false if there is nothing.
+pub(super) async fn delete(client: &Client, name: &str, url: Url) -> Result<bool, Error> {
+    let request = Request::new(Method::DELETE, url, Scope::delete(name));
+    let response = client.send(&request).await?;
+    match response.status() {
+        StatusCode::ACCEPTED | StatusCode::OK | StatusCode::NO_CONTENT => Ok(true),
+        // The answer to an earlier attempt may have been lost, after it was done.
+        StatusCode::NOT_FOUND if !answer::Head::of(&response).is_html() => {
+            Ok(client::was_tried_again(&response))
+        }
+        _ => Err(client.failure(&request.exchange, response).await),
+    }
+}
+
+fn accept() -> HeaderValue {
+    // Media types are plain text.
+    HeaderValue::from_str(&media_type::ALL_MANIFESTS.join(", ")).unwrap_or(HeaderValue::from_static("*/*"))
 }
 
 fn media_type(response: &Response) -> String {

@@ -1,80 +1,85 @@
 //! A repository in a registry, over HTTP: OCI distribution specification 1.1.
 //!
-//! Requests run on a tokio runtime of this module's own; callers are plain threads that wait. Credentials are not
-//! sent and nothing is retried yet.
+//! Requests run on a tokio runtime of this module's own; callers are plain threads that wait.
 
 mod answer;
+mod auth;
+mod blob_size;
+mod cached;
+mod certificates;
 mod client;
+mod delay;
 mod download;
+mod exchange;
+mod http;
+mod keeping;
 mod link;
 mod manifests;
+mod pace;
 mod pagination;
+mod probe;
+mod progress;
+mod recent;
+mod redirect;
+mod request;
+mod retry;
+mod setback;
+mod transport;
+mod trouble;
+mod turns;
 mod upload;
+mod welcome;
 
 use std::io::Read;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::sync::Arc;
 
-use reqwest::{Method, StatusCode, header};
 use url::Url;
 
-use self::client::{Client, Exchange};
-use crate::{
-    BlobSource, Descriptor, Digest, Error, Location, ManifestRef, RawManifest, ReferenceError, Repository,
-    RepositoryUrl, TagName, Uploaded, VerifyingReader,
+use self::cached::CachedBlobs;
+use self::client::Client;
+pub use self::probe::{Check, Login, Outcome, Probe, check_login, probe};
+pub use self::transport::{
+    Listener, Notice, RetryPolicy, Timeouts, TlsOptions, Transport, TransportOptions, UploadMode,
 };
-
-/// How long to wait for a registry before giving up.
-#[derive(Debug, Clone, Copy)]
-pub struct Timeouts {
-    /// For a connection, TLS included.
-    pub connect: Duration,
-    /// For the next byte of an answer, or for the registry to take the next bytes of an upload.
-    pub idle: Duration,
-    /// For the answer after the last byte of an upload, while the registry hashes and stores it.
-    pub commit: Duration,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Self {
-            connect: Duration::from_secs(20),
-            idle: Duration::from_secs(60),
-            commit: Duration::from_secs(600),
-        }
-    }
-}
+pub use self::trouble::Trouble;
+use crate::{
+    BlobSource, Credentials, Descriptor, Digest, Error, Location, ManifestRef, RawManifest, ReferenceError,
+    Repository, RepositoryUrl, TagName, Uploaded, VerifyingReader,
+};
 
 /// A repository in a registry, behind the [`Repository`] trait.
 pub struct RemoteRepository {
     url: RepositoryUrl,
+    /// Its name in the registry.
+    name: String,
     /// `https://HOST/v2/NAME/`, to which the paths of the specification are appended.
     base: Url,
-    client: Client,
+    client: Arc<Client>,
+    /// The blobs that this handle put, so that none is put twice.
+    uploads: upload::Uploads,
 }
 
 impl RemoteRepository {
-    /// The repository that `url` names, with the usual timeouts. The registry is not asked for anything yet.
+    /// The repository that `url` names, reached by `transport`, as whom `credentials` say or, without them, as whom
+    /// the transport's credential files say. The registry is not asked for anything yet.
     ///
     /// # Errors
     /// [`Error::Reference`] if the URL is that of a layout or holds an impossible port, [`Error::Client`] if there
     /// are no certificates to check a registry's by.
-    pub fn open(url: &RepositoryUrl) -> Result<Self, Error> {
-        Self::with_timeouts(url, Timeouts::default())
-    }
-
-    /// As [`open`](Self::open), with other timeouts.
-    ///
-    /// # Errors
-    /// As for [`open`](Self::open).
-    pub fn with_timeouts(url: &RepositoryUrl, timeouts: Timeouts) -> Result<Self, Error> {
+    pub fn open(
+        url: &RepositoryUrl,
+        transport: &Transport,
+        credentials: Option<Credentials>,
+    ) -> Result<Self, Error> {
         let malformed = || ReferenceError::Malformed { url: url.to_string() };
         let Location::Registry { https, host, name } = url.location() else {
             return Err(malformed().into());
         };
         let scheme = if *https { "https" } else { "http" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/{name}/")).map_err(|_| malformed())?;
-        Ok(Self { url: url.clone(), client: Client::new(&base, timeouts)?, base })
+        let client = Arc::new(Client::new(&base, host, name, transport, credentials)?);
+        Ok(Self { url: url.clone(), name: name.clone(), base, client, uploads: upload::Uploads::default() })
     }
 
     /// The URL of something in the repository. Names, tags and digests need no escapes.
@@ -88,48 +93,20 @@ impl RemoteRepository {
         self.endpoint(&format!("blobs/{digest}"))
     }
 
-    fn manifest_url(&self, reference: &ManifestRef) -> Url {
-        self.endpoint(&format!("manifests/{reference}"))
+    /// A blob's URL as errors name it.
+    fn shown_blob_url(&self, descriptor: &Descriptor) -> String {
+        self.blob_url(&descriptor.digest).to_string()
     }
 
-    /// The size of a blob, asked for with HEAD; with a GET of its first byte where HEAD is not allowed. Registries
-    /// that redirect to storage with URLs signed for GET answer 401 or 403 to HEAD.
-    async fn size_of_blob(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        const WANTED: &str = "a blob";
-        let exchange = Exchange::new(Method::HEAD, self.blob_url(digest));
-        let head = self.client.send(&exchange, |request| request).await?;
-        match head.status() {
-            // That there is no such thing must come from a registry, and a page does not; GET will tell.
-            StatusCode::NOT_FOUND if !answer::Head::of(&head).is_html() => return Ok(None),
-            StatusCode::OK => {
-                answer::refuse_html(&exchange, WANTED, &head, "")?;
-                if let Some(length) = answer::header(&head, header::CONTENT_LENGTH) {
-                    return exchange.parsed("Content-Length", &length).map(Some);
-                }
-            }
-            StatusCode::UNAUTHORIZED
-            | StatusCode::FORBIDDEN
-            | StatusCode::NOT_FOUND
-            | StatusCode::METHOD_NOT_ALLOWED => {}
-            _ => return Err(self.client.failure(&exchange, head).await),
-        }
-        let exchange = Exchange::new(Method::GET, self.blob_url(digest));
-        let part = self.client.send(&exchange, |request| request.header(header::RANGE, "bytes=0-0")).await?;
-        let part = self.client.refuse_html(&exchange, WANTED, part).await?;
-        let range = answer::header(&part, header::CONTENT_RANGE);
-        let total = range.as_deref().and_then(|range| range.rsplit_once('/')).map(|(_, total)| total);
-        match part.status() {
-            StatusCode::NOT_FOUND => Ok(None),
-            // An empty blob has no first byte.
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE if total.is_some() => {
-                exchange.parsed("Content-Range", total.unwrap_or_default()).map(Some)
-            }
-            StatusCode::OK => match answer::header(&part, header::CONTENT_LENGTH) {
-                Some(length) => exchange.parsed("Content-Length", &length).map(Some),
-                None => Err(exchange.protocol("it does not say how long the blob is")),
-            },
-            _ => Err(self.client.failure(&exchange, part).await),
-        }
+    /// The bytes of a blob from `from` on, not verified.
+    fn download(&self, descriptor: &Descriptor, from: u64) -> Result<Box<dyn Read + Send>, Error> {
+        let url = self.blob_url(&descriptor.digest);
+        let reader = http::block_on(download::start(&self.client, &self.name, url, descriptor, from))??;
+        Ok(Box::new(reader))
+    }
+
+    fn manifest_url(&self, reference: &ManifestRef) -> Url {
+        self.endpoint(&format!("manifests/{reference}"))
     }
 }
 
@@ -140,7 +117,7 @@ impl Repository for RemoteRepository {
 
     fn resolve(&self, tag: &TagName) -> Result<Option<Descriptor>, Error> {
         let url = self.manifest_url(&ManifestRef::Tag(tag.clone()));
-        client::block_on(manifests::resolve(&self.client, url))?
+        http::block_on(manifests::resolve(&self.client, &self.name, url))?
     }
 
     fn manifest(&self, reference: &ManifestRef) -> Result<Option<RawManifest>, Error> {
@@ -148,38 +125,58 @@ impl Repository for RemoteRepository {
             ManifestRef::Digest(digest) => Some(*digest),
             ManifestRef::Tag(_) => None,
         };
-        client::block_on(manifests::get(&self.client, self.manifest_url(reference), expected))?
+        http::block_on(manifests::get(&self.client, &self.name, self.manifest_url(reference), expected))?
     }
 
     fn put_manifest(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
         let url = self.manifest_url(&ManifestRef::Tag(tag.clone()));
-        client::block_on(manifests::put(&self.client, url, media_type, bytes))?
+        http::block_on(manifests::put(&self.client, &self.name, url, media_type, bytes))?
     }
 
     fn tags(&self) -> Result<Vec<String>, Error> {
-        client::block_on(pagination::tags(&self.client, self.endpoint("tags/list")))?
+        http::block_on(pagination::tags(&self.client, &self.name, self.endpoint("tags/list")))?
     }
 
     fn blob_size(&self, digest: &Digest) -> Result<Option<u64>, Error> {
-        client::block_on(self.size_of_blob(digest))?
+        http::block_on(blob_size::ask(&self.client, &self.name, &self.blob_url(digest)))?
     }
 
     fn blob(&self, descriptor: &Descriptor) -> Result<Box<dyn Read + Send>, Error> {
-        let exchange = Exchange::new(Method::GET, self.blob_url(&descriptor.digest));
-        let location = exchange.shown();
-        let reader = client::block_on(download::start(&self.client, exchange, descriptor.digest))??;
-        Ok(Box::new(VerifyingReader::new(reader, location, descriptor)))
+        if let Some(cache) = &self.client.options().blob_cache {
+            let listener = &self.client.options().listener;
+            let blobs = CachedBlobs::new(cache, listener, |from| self.download(descriptor, from));
+            if let Some(reader) = blobs.reader(descriptor, &self.shown_blob_url(descriptor))? {
+                return Ok(reader);
+            }
+        }
+        let reader = self.download(descriptor, 0)?;
+        Ok(Box::new(VerifyingReader::new(reader, self.shown_blob_url(descriptor), descriptor)))
     }
 
     fn put_blob(&self, source: &BlobSource) -> Result<Uploaded, Error> {
-        if self.blob_size(&source.digest)?.is_some() {
-            return Ok(Uploaded { existed: true });
-        }
-        client::block_on(upload::put(&self.client, self.endpoint("blobs/uploads/"), source))??;
-        Ok(Uploaded { existed: false })
+        const THERE: Uploaded = Uploaded { existed: true, mounted: false };
+        let Some(turn) = self.uploads.turn(source.digest) else { return Ok(THERE) };
+        let uploaded = if self.blob_size(&source.digest)?.is_some() {
+            THERE
+        } else {
+            let destination = upload::Destination {
+                client: &self.client,
+                name: &self.name,
+                uploads: self.endpoint("blobs/uploads/"),
+                blob: self.blob_url(&source.digest),
+            };
+            http::block_on(upload::put(destination, source))??
+        };
+        turn.done();
+        Ok(uploaded)
     }
 
     fn scratch_dir(&self) -> Option<PathBuf> {
         None
+    }
+
+    fn delete_manifest(&self, reference: &ManifestRef) -> Result<bool, Error> {
+        let url = self.manifest_url(reference);
+        http::block_on(manifests::delete(&self.client, &self.name, url))?
     }
 }

@@ -2,11 +2,15 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use reqwest::header::HeaderValue;
 use reqwest::{Method, StatusCode, header};
 use url::Url;
 
-use super::client::{Client, Exchange};
+use super::auth::Scope;
+use super::client::Client;
+use super::exchange::Exchange;
 use super::link;
+use super::request::Request;
 use crate::{Error, RawObject};
 
 /// The most bytes of one page. Registries that do not paginate send all tags at once.
@@ -17,23 +21,24 @@ const PAGES: usize = 10_000;
 
 /// All tags, sorted. The number and order of a page's tags are the registry's business: nothing is asked for but the
 /// next page it points at, with whatever is in that URL.
-pub(super) async fn tags(client: &Client, first: Url) -> Result<Vec<String>, Error> {
+pub(super) async fn tags(client: &Client, name: &str, first: Url) -> Result<Vec<String>, Error> {
     let mut tags = BTreeSet::new();
     let mut seen = HashSet::new();
     let mut next = Some(first);
     while let Some(url) = next {
-        let exchange = Exchange::new(Method::GET, url.clone());
+        let request = Request::new(Method::GET, url.clone(), Scope::pull(name))
+            .header(header::ACCEPT, HeaderValue::from_static("application/json"));
+        let exchange = &request.exchange;
         if seen.len() == PAGES || !seen.insert(url) {
             return Err(exchange.protocol("its list of tags does not end"));
         }
-        let response =
-            client.send(&exchange, |request| request.header(header::ACCEPT, "application/json")).await?;
-        let response = client.refuse_html(&exchange, "a list of tags", response).await?;
+        let (response, body) = client.receive(&request, PAGE_LIMIT).await?;
+        let response = client.refuse_html(exchange, "a list of tags", response).await?;
         match response.status() {
             StatusCode::OK => {}
             // A repository comes into being with the first push; but the second page must be there if the first was.
             StatusCode::NOT_FOUND if seen.len() == 1 => return Ok(Vec::new()),
-            _ => return Err(client.failure(&exchange, response).await),
+            _ => return Err(client.failure(exchange, response).await),
         }
         let answered_by = response.url().clone();
         let target = response
@@ -44,10 +49,9 @@ pub(super) async fn tags(client: &Client, first: Url) -> Result<Vec<String>, Err
             .find_map(link::next)
             .map(str::to_string);
         next = match target {
-            Some(target) => Some(exchange.pointed_at("Link", &target, &answered_by)?),
+            Some(target) => Some(same_origin(exchange, &target, &answered_by)?),
             None => None,
         };
-        let body = client.body(&exchange, response, PAGE_LIMIT).await?;
         let page = serde_json::from_slice::<RawObject>(&body).and_then(|mut page| page.take("tags"));
         let page: Option<Vec<String>> =
             page.map_err(|error| exchange.protocol(format!("not a list of tags: {error}")))?;
@@ -55,4 +59,14 @@ pub(super) async fn tags(client: &Client, first: Url) -> Result<Vec<String>, Err
         tags.extend(page.unwrap_or_default());
     }
     Ok(tags.into_iter().collect())
+}
+
+/// The next page: of the same registry, for what another one would send is not this repository's tags.
+fn same_origin(exchange: &Exchange, target: &str, answered_by: &Url) -> Result<Url, Error> {
+    let next = exchange.pointed_at("Link", target, answered_by)?;
+    if next.origin() != exchange.url.origin() {
+        let host = next.host_str().unwrap_or_default();
+        return Err(exchange.protocol(format!("its Link header leads to another server, {host}")));
+    }
+    Ok(next)
 }

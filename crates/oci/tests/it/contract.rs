@@ -1,4 +1,4 @@
-//! What every repository promises, asked of an image layout and of a real registry alike.
+//! What every repository promises, asked of an image layout, of our registry and of a real one alike.
 
 use std::fs;
 use std::io::Read;
@@ -7,9 +7,10 @@ use std::thread;
 
 use strata_oci::{
     BlobError, BlobKind, BlobSource, Descriptor, Digest, Error, ErrorKind, ImageIndex, ManifestError,
-    ManifestRef, Repository, RepositoryUrl, blob_bytes, image_config, image_manifest, media_type,
+    ManifestRef, Repository, RepositoryUrl, Transport, blob_bytes, image_config, image_manifest, media_type,
     open_or_create,
 };
+use strata_registry::{Registry, RegistryOptions, serve};
 use strata_testkit::docker_registry::DockerRegistry;
 
 use crate::image::{Image, name};
@@ -22,7 +23,7 @@ trait Backend: Sync {
 
     /// A handle of its own, as another process has it.
     fn open(&self) -> Box<dyn Repository> {
-        open_or_create(&self.url()).unwrap()
+        open_or_create(&self.url(), &Transport::default(), None).unwrap()
     }
 }
 
@@ -35,6 +36,36 @@ impl Backend for Layout {
 
     fn blob_file(&self, digest: &Digest) -> PathBuf {
         self.0.path().join("cache/blobs/sha256").join(digest.hex())
+    }
+}
+
+/// Our registry, on threads of its own.
+struct Served {
+    directory: tempfile::TempDir,
+    port: u16,
+    _runtime: tokio::runtime::Runtime,
+}
+
+impl Served {
+    fn start() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let registry = Registry::open(directory.path(), RegistryOptions::default()).unwrap();
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let listener = runtime.block_on(tokio::net::TcpListener::bind("127.0.0.1:0")).unwrap();
+        let port = listener.local_addr().unwrap().port();
+        runtime.spawn(serve(registry.router(), listener, None, std::future::pending()));
+        Self { directory, port, _runtime: runtime }
+    }
+}
+
+impl Backend for Served {
+    fn url(&self) -> RepositoryUrl {
+        format!("oci+http://127.0.0.1:{}/some/cache", self.port).parse().unwrap()
+    }
+
+    fn blob_file(&self, digest: &Digest) -> PathBuf {
+        self.directory.path().join("some/cache/blobs/sha256").join(digest.hex())
     }
 }
 
@@ -55,6 +86,13 @@ macro_rules! contract {
             $(#[test]
             fn $case() {
                 super::$case(&super::Layout(tempfile::tempdir().unwrap()));
+            })*
+        }
+
+        mod with_our_registry {
+            $(#[test]
+            fn $case() {
+                super::$case(&super::Served::start());
             })*
         }
 
@@ -87,6 +125,7 @@ contract!(
     an_index_is_told_from_a_manifest,
     many_tags_are_listed_sorted,
     writers_at_the_same_time_lose_nothing,
+    a_deleted_manifest_goes_with_its_tags,
 );
 
 fn read(repository: &dyn Repository, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {
@@ -170,7 +209,8 @@ fn bytes_that_are_not_the_blob_are_refused(backend: &dyn Backend) {
     let file = tempfile::NamedTempFile::new().unwrap();
     fs::write(file.path(), b"what is delivered").unwrap();
     for kind in [BlobKind::Bytes(b"what is delivered".to_vec()), BlobKind::File(file.path().to_path_buf())] {
-        let error = repository.put_blob(&BlobSource { digest, size: 17, kind }).unwrap_err();
+        let error =
+            repository.put_blob(&BlobSource { digest, size: 17, kind, mount_from: None }).unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::Invalid), "{error}");
         assert_eq!(repository.blob_size(&digest).unwrap(), None);
     }
@@ -327,4 +367,22 @@ fn writers_at_the_same_time_lose_nothing(backend: &dyn Backend) {
         }
     }
     assert_eq!(read(&*repository, &shared.descriptor("x")).unwrap(), long_content());
+}
+
+fn a_deleted_manifest_goes_with_its_tags(backend: &dyn Backend) {
+    let repository = backend.open();
+    let (one, other) = (Image::new("one"), Image::new("other"));
+    assert!(!repository.delete_manifest(&one.digest().into()).unwrap());
+    for tag in ["a", "b"] {
+        one.put(&*repository, tag);
+    }
+    other.put(&*repository, "c");
+    assert!(repository.delete_manifest(&one.digest().into()).unwrap());
+    assert_eq!(backend.open().tags().unwrap(), ["c"]);
+    assert_eq!(repository.resolve(&name("a")).unwrap(), None);
+    assert_eq!(repository.manifest(&one.digest().into()).unwrap(), None);
+    assert_eq!(repository.manifest(&name("c").into()).unwrap().unwrap().bytes, other.manifest);
+    assert_eq!(repository.blob_size(&one.layer.digest).unwrap(), Some(one.layer.size), "blobs are left");
+    one.put(&*repository, "a");
+    assert_eq!(repository.tags().unwrap(), ["a", "c"]);
 }

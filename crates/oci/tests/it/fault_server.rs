@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use strata_oci::{RemoteRepository, Timeouts};
+use strata_oci::{RemoteRepository, RetryPolicy, Timeouts, Transport, TransportOptions};
 
 /// A request as it came.
 #[derive(Debug, Clone)]
@@ -106,15 +106,22 @@ impl FaultServer {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    /// The repository `some/cache` here, through a client that does not wait long.
+    /// The repository `some/cache` here, through a client that does not wait long and tries once.
     pub(crate) fn repository(&self) -> RemoteRepository {
+        let retry = RetryPolicy { attempts: 1, ..RetryPolicy::default() };
+        self.repository_with(TransportOptions { retry, ..TransportOptions::default() })
+    }
+
+    /// As [`repository`](Self::repository), with options of which only the timeouts are made short.
+    pub(crate) fn repository_with(&self, options: TransportOptions) -> RemoteRepository {
         let url = format!("oci+http://127.0.0.1:{}/some/cache", self.port).parse().unwrap();
         let timeouts = Timeouts {
             connect: Duration::from_secs(5),
             idle: Duration::from_secs(1),
             commit: Duration::from_secs(2),
         };
-        RemoteRepository::with_timeouts(&url, timeouts).unwrap()
+        let transport = Transport::new(TransportOptions { timeouts, ..options });
+        RemoteRepository::open(&url, &transport, None).unwrap()
     }
 
     /// `METHOD target` of every request so far.

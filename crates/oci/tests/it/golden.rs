@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use strata_oci::{
-    Digest, ImageConfig, Manifest, RawObject, Repository, RepositoryUrl, TagName, blob_bytes, image_config,
-    image_manifest, media_type, open,
+    Digest, ImageConfig, Manifest, RawObject, Repository, RepositoryUrl, TagName, Transport, blob_bytes,
+    image_config, image_manifest, media_type, open,
 };
 use strata_testkit::golden;
 
@@ -86,7 +86,8 @@ fn a_layout_of_what_spack_pushed_is_read_without_a_trace() {
         names
     };
     let before = entries();
-    let repository = open(&RepositoryUrl::from_directory(&cache).unwrap()).unwrap();
+    let repository =
+        open(&RepositoryUrl::from_directory(&cache).unwrap(), &Transport::default(), None).unwrap();
     let tags = repository.tags().unwrap();
     assert!(!tags.is_empty());
     for tag in &tags {

@@ -5,8 +5,8 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use strata_oci::{
-    BlobSource, Error, ErrorKind, LayoutRepository, ManifestError, Repository, RepositoryUrl, media_type,
-    open, open_or_create,
+    BlobSource, Error, ErrorKind, LayoutRepository, ManifestError, Repository, RepositoryUrl, Transport,
+    media_type, open, open_or_create,
 };
 
 use crate::image::{Image, name};
@@ -61,7 +61,7 @@ fn reading_what_does_not_exist_says_that_there_is_no_such_cache() {
     let directory = tempfile::tempdir().unwrap();
     let absent = directory.path().join("absent");
     for place in [absent.as_path(), directory.path()] {
-        let error = open(&url(place)).err().expect("nothing is there");
+        let error = open(&url(place), &Transport::default(), None).err().expect("nothing is there");
         assert!(matches!(error, Error::NoSuchCache { .. }), "{error}");
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert!(error.to_string().contains("no such cache"), "{error}");
@@ -76,7 +76,7 @@ fn a_cache_that_goes_away_does_not_pass_for_an_empty_one() {
     let cache = directory.path().join("cache");
     let image = Image::new("x");
     image.put(&writable(&cache), "v1");
-    let repository = open(&url(&cache)).unwrap();
+    let repository = open(&url(&cache), &Transport::default(), None).unwrap();
     assert_eq!(repository.tags().unwrap(), ["v1"]);
     fs::rename(&cache, directory.path().join("moved")).unwrap();
     assert!(matches!(repository.tags(), Err(Error::NoSuchCache { .. })));
@@ -94,7 +94,10 @@ fn other_directories_are_refused_and_left_alone() {
         let place = tempfile::tempdir_in(&directory).unwrap();
         prepare(place.path());
         let before = names(place.path());
-        for outcome in [open(&url(place.path())), open_or_create(&url(place.path()))] {
+        for outcome in [
+            open(&url(place.path()), &Transport::default(), None),
+            open_or_create(&url(place.path()), &Transport::default(), None),
+        ] {
             let error = outcome.err().expect("it is no layout");
             assert!(matches!(error, Error::NotALayout { .. }), "{error}");
             assert_eq!(error.kind(), ErrorKind::Invalid);
@@ -112,7 +115,7 @@ fn other_directories_are_refused_and_left_alone() {
 
     let file = directory.path().join("file");
     fs::write(&file, "").unwrap();
-    let error = open_or_create(&url(&file)).err().expect("a file is no layout");
+    let error = open_or_create(&url(&file), &Transport::default(), None).err().expect("a file is no layout");
     assert!(error.to_string().contains("not a directory"), "{error}");
 }
 
@@ -132,9 +135,12 @@ fn a_layout_that_somebody_was_killed_while_making_is_finished() {
             let index = r#"{"schemaVersion":2,"manifests":[]}"#;
             fs::write(cache.join("index.json"), index).unwrap();
         }
-        assert!(matches!(open(&url(&cache)), Err(Error::NoSuchCache { .. })), "{steps}");
+        assert!(
+            matches!(open(&url(&cache), &Transport::default(), None), Err(Error::NoSuchCache { .. })),
+            "{steps}"
+        );
         Image::new("x").put(&writable(&cache), "v1");
-        assert_eq!(open(&url(&cache)).unwrap().tags().unwrap(), ["v1"]);
+        assert_eq!(open(&url(&cache), &Transport::default(), None).unwrap().tags().unwrap(), ["v1"]);
     }
 }
 
@@ -161,7 +167,7 @@ fn what_killed_writers_left_is_removed_and_what_living_ones_use_is_not() {
     drop(living);
     drop(other);
     assert_eq!(names(&writers), Vec::<String>::new());
-    assert_eq!(open(&url(&cache)).unwrap().tags().unwrap(), ["v1"]);
+    assert_eq!(open(&url(&cache), &Transport::default(), None).unwrap().tags().unwrap(), ["v1"]);
 }
 
 #[test]
@@ -246,7 +252,7 @@ fn damage_is_reported_with_the_file() {
     let cache = directory.path().join("cache");
     let image = Image::new("x");
     image.put(&writable(&cache), "v1");
-    let repository = open(&url(&cache)).unwrap();
+    let repository = open(&url(&cache), &Transport::default(), None).unwrap();
     let manifest = cache.join("blobs/sha256").join(image.digest().hex());
 
     fs::write(&manifest, "{}").unwrap();
@@ -300,7 +306,7 @@ fn reading_needs_and_leaves_nothing_of_ours() {
     assert_eq!(names(&cache), before);
     // And what is not ours becomes ours when written to.
     Image::new("y").put(&repository, "v2");
-    assert_eq!(open(&url(&cache)).unwrap().tags().unwrap(), ["v1", "v2"]);
+    assert_eq!(open(&url(&cache), &Transport::default(), None).unwrap().tags().unwrap(), ["v1", "v2"]);
 }
 
 #[test]
@@ -327,7 +333,7 @@ fn a_handle_sees_what_others_tag() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("cache");
     Image::new("x").put(&writable(&cache), "a");
-    let reader = open(&url(&cache)).unwrap();
+    let reader = open(&url(&cache), &Transport::default(), None).unwrap();
     for number in 0..20 {
         let image = Image::new(&number.to_string());
         image.put(&writable(&cache), "moving");

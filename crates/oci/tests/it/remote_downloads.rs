@@ -163,6 +163,17 @@ fn media_types_are_compared_without_parameters() {
 }
 
 #[test]
+fn a_manifest_is_known_by_its_content_where_no_type_is_stated() {
+    let image = Image::new("x");
+    for headers in [&[][..], &[("Content-Type", "text/plain; charset=utf-8")]] {
+        let bytes = image.manifest.clone();
+        let server = FaultServer::always(move || reply(200, headers, &bytes));
+        let raw = server.repository().manifest(&name("t").into()).unwrap().unwrap();
+        assert_eq!(raw.parse().unwrap().layers.len(), 1, "{headers:?}");
+    }
+}
+
+#[test]
 fn a_manifest_with_another_digest_is_refused() {
     let image = Image::new("x");
     let other = Digest::of(b"other");

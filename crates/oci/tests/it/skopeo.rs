@@ -4,7 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use strata_oci::{
-    Digest, LayoutRepository, RemoteRepository, Repository, RepositoryUrl, blob_bytes, image_manifest,
+    Digest, LayoutRepository, RemoteRepository, Repository, RepositoryUrl, Transport, blob_bytes,
+    image_manifest,
 };
 use strata_testkit::docker_registry::{DockerRegistry, find_program};
 use strata_testkit::golden::skipped;
@@ -66,7 +67,9 @@ fn skopeo_copies_between_layouts_and_a_registry() {
     // Our layout, to the registry, read over HTTP.
     let there = format!("docker://127.0.0.1:{}/some/cache:there", registry.port());
     skopeo(&["copy", "--dest-tls-verify=false", &format!("oci:{}:start", ours.display()), &there]);
-    let remote = RemoteRepository::open(&registry.url("some/cache").parse().unwrap()).unwrap();
+    let remote =
+        RemoteRepository::open(&registry.url("some/cache").parse().unwrap(), &Transport::default(), None)
+            .unwrap();
     check(&remote, "there", &image);
 
     // What we put over HTTP, into a layout that skopeo makes, and into ours.

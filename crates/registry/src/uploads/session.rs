@@ -1,0 +1,179 @@
+//! [`Session`]: the file of one unfinished upload, and the digest of what is in it.
+//!
+//! The file is the truth: what is in it has come, whatever became of the connection or of the server. The digest is
+//! computed while the bytes come. Only when the server was started anew in between, or writing failed, are they read
+//! again.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use strata_oci::{Digest, LayoutRepository};
+
+use crate::failure::{Code, Failure};
+
+/// How much is read at once when the digest is computed again.
+const CHUNK: usize = 1 << 20;
+
+/// An upload that is being written to.
+pub(crate) struct Session {
+    path: PathBuf,
+    /// Open only while a request writes, so that thousands of unfinished uploads need no open files.
+    file: Option<File>,
+    /// Of all bytes in the file; `None` if they must be read for it.
+    hasher: Option<Sha256>,
+    /// How many bytes the file has. Others may look at it meanwhile.
+    received: Arc<AtomicU64>,
+    /// Whether it was finished or given up, so that the file is gone.
+    ended: bool,
+}
+
+impl Session {
+    /// A new one, at `path`.
+    pub(super) fn begin(path: &Path) -> io::Result<Self> {
+        if let Some(directory) = path.parent() {
+            fs::create_dir_all(directory)?;
+        }
+        OpenOptions::new().write(true).create_new(true).open(path)?;
+        Ok(Self { hasher: Some(Sha256::new()), ..Self::at(path, 0) })
+    }
+
+    /// One that is there from before; `None` if there is none.
+    pub(super) fn resume(path: &Path) -> io::Result<Option<Self>> {
+        match fs::symlink_metadata(path) {
+            Ok(metadata) if metadata.is_file() => Ok(Some(Self::at(path, metadata.len()))),
+            Ok(_) => Ok(None),
+            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn at(path: &Path, received: u64) -> Self {
+        let received = Arc::new(AtomicU64::new(received));
+        Self { path: path.to_path_buf(), file: None, hasher: None, received, ended: false }
+    }
+
+    /// How many bytes have come. Shared, for whoever asks while they come.
+    pub(super) fn counter(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.received)
+    }
+
+    pub(crate) fn received(&self) -> u64 {
+        self.received.load(Ordering::Acquire)
+    }
+
+    pub(super) fn has_ended(&self) -> bool {
+        self.ended
+    }
+
+    /// Adds bytes at the end.
+    pub(crate) fn append(&mut self, chunks: &[Bytes]) -> Result<(), Failure> {
+        let outcome = self.try_append(chunks);
+        if let Err(error) = outcome {
+            // Some may have been written. What the file has then counts, and is read again.
+            self.pause();
+            self.hasher = None;
+            if let Ok(metadata) = fs::metadata(&self.path) {
+                self.received.store(metadata.len(), Ordering::Release);
+            }
+            return Err(self.failure("write", &error));
+        }
+        Ok(())
+    }
+
+    fn try_append(&mut self, chunks: &[Bytes]) -> io::Result<()> {
+        let mut hasher = match self.hasher.take() {
+            Some(hasher) => hasher,
+            None => self.read_again()?,
+        };
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => self.file.insert(OpenOptions::new().append(true).open(&self.path)?),
+        };
+        for chunk in chunks {
+            file.write_all(chunk)?;
+            hasher.update(chunk);
+            self.received.fetch_add(chunk.len() as u64, Ordering::AcqRel);
+        }
+        self.hasher = Some(hasher);
+        Ok(())
+    }
+
+    /// Forgets all bytes.
+    pub(super) fn empty(&mut self) -> Result<(), Failure> {
+        let emptied = OpenOptions::new().write(true).truncate(true).open(&self.path);
+        emptied.map_err(|error| self.failure("write", &error))?;
+        self.file = None;
+        self.hasher = Some(Sha256::new());
+        self.received.store(0, Ordering::Release);
+        Ok(())
+    }
+
+    /// Closes the file until there is more.
+    pub(crate) fn pause(&mut self) {
+        self.file = None;
+    }
+
+    /// Makes what has come the blob `digest` of `layout`. If it is something else, nothing of it stays.
+    pub(super) fn finish(&mut self, digest: &Digest, layout: &LayoutRepository) -> Result<(), Failure> {
+        self.pause();
+        let hasher = match self.hasher.take() {
+            Some(hasher) => hasher,
+            None => self.read_again().map_err(|error| self.failure("read", &error))?,
+        };
+        let actual = Digest::from_sha256(hasher.clone().finalize().into());
+        if actual != *digest {
+            let size = self.received();
+            self.give_up()?;
+            let message = format!("the {size} bytes that were sent have digest {actual}, not {digest}");
+            return Err(Failure::new(Code::DigestInvalid, message));
+        }
+        // Should the disk fail now, the client can try to finish again.
+        self.hasher = Some(hasher);
+        let _ = layout.adopt_blob(&self.path, digest, self.received())?;
+        self.ended = true;
+        Ok(())
+    }
+
+    /// Removes what has come.
+    pub(super) fn give_up(&mut self) -> Result<(), Failure> {
+        self.pause();
+        self.ended = true;
+        match fs::remove_file(&self.path) {
+            Err(error) if error.kind() != ErrorKind::NotFound => Err(Failure::of_file("remove", &error)),
+            _ => Ok(()),
+        }
+    }
+
+    /// The digest so far, of all that is in the file.
+    fn read_again(&self) -> io::Result<Sha256> {
+        let mut file = File::open(&self.path)?;
+        let mut hasher = Sha256::new();
+        let mut chunk = vec![0; CHUNK];
+        let mut total = 0;
+        loop {
+            match file.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(count) => {
+                    hasher.update(&chunk[..count]);
+                    total += count as u64;
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.received.store(total, Ordering::Release);
+        Ok(hasher)
+    }
+
+    fn failure(&self, action: &str, error: &io::Error) -> Failure {
+        if error.kind() == ErrorKind::NotFound {
+            return Failure::new(Code::BlobUploadUnknown, "the upload's file was removed");
+        }
+        Failure::of_file(action, error)
+    }
+}
