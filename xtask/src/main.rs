@@ -1,14 +1,20 @@
-//! Chores of the workspace: `cargo xtask demo`.
+//! Chores of the workspace: `cargo xtask demo`, `cargo xtask bench`.
 
+mod bench;
 mod demo;
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let result = match arguments.next().as_deref() {
-        Some("demo") => demo::run(),
-        _ => Err("usage: cargo xtask demo".into()),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result: bench::Outcome<()> = match arguments.as_slice() {
+        ["demo"] => demo::run().map_err(|error| error.to_string().into()),
+        ["bench", "transport", rest @ ..] => bench::transport::run(rest),
+        // What the benchmark times, as a process of its own.
+        ["bench-push", layout, url, tag] => bench::transfer::push(layout, url, tag),
+        ["bench-pull", url, tag, directory] => bench::transfer::pull(url, tag, directory),
+        _ => Err("usage: cargo xtask demo | bench transport [PAIRS]".into()),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

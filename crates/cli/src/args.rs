@@ -1,7 +1,10 @@
 //! The command line, as clap reads it. Words and options are Spack's wherever Spack has them.
 
+mod values;
+
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
+pub(crate) use values::Password;
 
 /// Put what Spack installs into any OCI registry, and take it out again.
 ///
@@ -37,6 +40,29 @@ pub(crate) struct Global {
     /// Say more
     #[arg(short, long, global = true)]
     pub(crate) verbose: bool,
+    #[command(flatten)]
+    pub(crate) registries: Registries,
+}
+
+/// How registries are reached, for every command.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Registries")]
+pub(crate) struct Registries {
+    /// Where downloaded blobs and the state of interrupted pushes are kept [default: ~/.cache/strata]
+    #[arg(long, global = true, value_name = "DIR", env = "STRATA_CACHE_DIR")]
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Keep nothing, and use nothing that was kept
+    #[arg(long, global = true)]
+    pub(crate) no_cache: bool,
+    /// Certificates (PEM) of an authority to trust beside those of the system; may be given more than once
+    #[arg(long, global = true, value_name = "FILE", env = "STRATA_CA_FILE")]
+    pub(crate) ca_file: Vec<PathBuf>,
+    /// Certificate (PEM) to show to registries that ask for one
+    #[arg(long, global = true, value_name = "FILE", env = "STRATA_CLIENT_CERT")]
+    pub(crate) client_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, global = true, value_name = "FILE", env = "STRATA_CLIENT_KEY")]
+    pub(crate) client_key: Option<PathBuf>,
 }
 
 /// How progress is told.
@@ -67,6 +93,17 @@ pub(crate) enum Command {
     /// Manage the caches that are known by name
     #[command(subcommand)]
     Mirror(Mirror),
+    /// Keep credentials for a registry
+    Login(Login),
+    /// Forget the credentials for a registry
+    Logout(Logout),
+    /// Look after the blobs that are kept on this machine
+    #[command(subcommand)]
+    Cache(Cache),
+    /// Say what a registry, and the credentials for it, can do
+    Doctor(Doctor),
+    /// Serve a directory of image layouts as a registry
+    Serve(Serve),
 }
 
 #[derive(Debug, Subcommand)]
@@ -103,6 +140,9 @@ pub(crate) struct Push {
     /// Accepted for command lines written for Spack: packages in OCI caches are never signed
     #[arg(short, long)]
     pub(crate) unsigned: bool,
+    /// How blobs are sent: monolithic, single-post, or chunked[:SIZE], for registries that want it otherwise
+    #[arg(long, value_name = "HOW", default_value = "monolithic", value_parser = values::upload_mode)]
+    pub(crate) upload: strata_oci::UploadMode,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -211,4 +251,98 @@ pub(crate) struct MirrorAdd {
     /// Write down that packages from it need not be signed
     #[arg(short, long)]
     pub(crate) unsigned: bool,
+    /// User to be for it
+    #[arg(long, value_name = "USER")]
+    pub(crate) oci_username: Option<String>,
+    /// Environment variable that holds the user to be
+    #[arg(long, value_name = "NAME", conflicts_with = "oci_username")]
+    pub(crate) oci_username_variable: Option<String>,
+    /// Environment variable that holds the password or token
+    #[arg(long, value_name = "NAME")]
+    pub(crate) oci_password_variable: Option<String>,
+    /// The password itself, which is then written to the file, and is not for Spack 1.1 and later
+    #[arg(long, value_name = "PASSWORD", conflicts_with_all = ["oci_password_variable", "oci_username_variable"])]
+    pub(crate) oci_password: Option<Password>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Login {
+    /// The registry: HOST or HOST:PORT
+    pub(crate) registry: String,
+    /// The user; asked for if it is not given
+    #[arg(short, long, value_name = "USER")]
+    pub(crate) username: Option<String>,
+    /// Read the password or token from standard input instead of asking for it
+    #[arg(long)]
+    pub(crate) password_stdin: bool,
+    /// The file to keep them in [default: $REGISTRY_AUTH_FILE, or Docker's config.json]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) authfile: Option<PathBuf>,
+    /// Speak plain http to the registry, as oci+http:// does
+    #[arg(long)]
+    pub(crate) plain_http: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Logout {
+    /// The registry: HOST or HOST:PORT
+    pub(crate) registry: String,
+    /// The file to remove them from [default: $REGISTRY_AUTH_FILE, or Docker's config.json]
+    #[arg(long, value_name = "FILE", conflicts_with = "all")]
+    pub(crate) authfile: Option<PathBuf>,
+    /// Remove them from every file that credentials are read from, podman's included
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Cache {
+    /// Say how much is kept
+    Info,
+    /// Print the directory
+    Path,
+    /// Remove blobs, those first that were not used for longest
+    Prune(Prune),
+}
+
+#[derive(Debug, Args)]
+#[group(id = "what", required = true, multiple = true, args = ["max_size", "unused_for", "all"])]
+pub(crate) struct Prune {
+    /// Leave at most this much: bytes, or with K, M, G, T (1000) or Ki, Mi, Gi, Ti (1024)
+    #[arg(long, value_name = "SIZE", value_parser = values::size)]
+    pub(crate) max_size: Option<u64>,
+    /// Remove what was not used for this many days
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) unused_for: Option<u32>,
+    /// Remove everything
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Doctor {
+    /// Name of a mirror, or URL of a cache
+    pub(crate) mirror: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// An image layout, which is then the one repository; else a directory whose layouts are repositories, made
+    /// when something is first pushed
+    pub(crate) directory: PathBuf,
+    /// Address and port; port 0 is any that is free
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    pub(crate) listen: String,
+    /// Let nobody push or delete
+    #[arg(long)]
+    pub(crate) read_only: bool,
+    /// Users and bcrypt hashes, as `htpasswd -B` writes them; without it everybody may do everything
+    #[arg(long, value_name = "FILE")]
+    pub(crate) htpasswd: Option<PathBuf>,
+    /// Speak https with this certificate, followed by those that it is signed by (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// The certificate's private key (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    pub(crate) tls_key: Option<PathBuf>,
 }

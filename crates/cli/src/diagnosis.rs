@@ -1,11 +1,15 @@
 //! What kind of failure it was, how the process ends, and what to do about it: decided here and nowhere else.
 
+mod hint;
+
+use crate::settings::InvalidSetting;
 use serde_json::{Value, json};
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
-use strata_oci::ErrorKind;
+use strata_oci::{CredentialError, ErrorKind};
 use strata_ops::Error;
+use strata_registry::RegistryError;
 use strata_store::removal::RemovalError;
 use strata_store::stage::StageError;
 use strata_store::{LockError, StoreError};
@@ -66,6 +70,25 @@ impl Diagnosis {
         Self { message: error.to_string().trim_end().to_owned(), ..Self::new(KIND_USAGE, error, None) }
     }
 
+    /// Something was asked for in a way that cannot be done.
+    pub(crate) fn misuse(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        let (message, hint) = (message.into(), Some(hint.into()).filter(|hint: &String| !hint.is_empty()));
+        Self { kind: KIND_USAGE, message, causes: Vec::new(), hint, package: None }
+    }
+
+    /// Standard input or the terminal could not be read.
+    pub(crate) fn input(error: &io::Error) -> Self {
+        Self::system("cannot read what was to be typed or piped", error)
+    }
+
+    /// The system refused something that no operation of a library is about.
+    pub(crate) fn system(what: impl fmt::Display, error: &io::Error) -> Self {
+        Self {
+            message: format!("{what}: {error}"),
+            ..Self::new(system_kind(error).unwrap_or(KIND_FAILED), error, None)
+        }
+    }
+
     /// Standard output could not be written.
     pub(crate) fn stdout(error: &io::Error) -> Self {
         Self {
@@ -101,7 +124,7 @@ impl Diagnosis {
     }
 
     fn of(error: &Error) -> Self {
-        Self::new(kind(error), error, hint(error))
+        Self::new(kind(error), error, hint::of(error))
     }
 }
 
@@ -145,9 +168,35 @@ impl From<strata_spec::selector::InvalidSelector> for Diagnosis {
     }
 }
 
-impl From<crate::settings::InvalidEpoch> for Diagnosis {
-    fn from(error: crate::settings::InvalidEpoch) -> Self {
-        Self::new(KIND_USAGE, &error, Some("unset it, or set it to what `date +%s` prints".to_owned()))
+impl From<InvalidSetting> for Diagnosis {
+    fn from(error: InvalidSetting) -> Self {
+        let hint = match error {
+            InvalidSetting::Epoch { .. } => Some("unset it, or set it to what `date +%s` prints".to_owned()),
+            InvalidSetting::Half { .. } => None,
+        };
+        Self::new(KIND_USAGE, &error, hint)
+    }
+}
+
+impl From<strata_oci::Error> for Diagnosis {
+    fn from(error: strata_oci::Error) -> Self {
+        Error::from(error).into()
+    }
+}
+
+impl From<CredentialError> for Diagnosis {
+    fn from(error: CredentialError) -> Self {
+        let kind = match &error {
+            CredentialError::Username { .. } => KIND_USAGE,
+            _ => system_kind(&error).unwrap_or(KIND_FAILED),
+        };
+        Self::new(kind, &error, None)
+    }
+}
+
+impl From<RegistryError> for Diagnosis {
+    fn from(error: RegistryError) -> Self {
+        Self::new(system_kind(&error).unwrap_or(KIND_USAGE), &error, None)
     }
 }
 
@@ -237,14 +286,27 @@ fn lock_kind(error: &LockError) -> Kind {
 
 fn repository_kind(error: &(dyn StdError + 'static), kind: ErrorKind) -> Kind {
     match kind {
+        ErrorKind::Io => system_kind(error).unwrap_or(KIND_DISK),
+        _ => kind_of(kind),
+    }
+}
+
+/// The kind of a failure of which no more is known.
+fn kind_of(kind: ErrorKind) -> Kind {
+    match kind {
         ErrorKind::NotFound => KIND_NOT_FOUND,
         ErrorKind::Denied => KIND_NOT_ALLOWED,
         ErrorKind::Unreachable => KIND_UNREACHABLE,
         ErrorKind::Corrupt => KIND_CORRUPT,
         ErrorKind::TryAgain => KIND_TRY_AGAIN,
-        ErrorKind::Io => system_kind(error).unwrap_or(KIND_DISK),
+        ErrorKind::Io => KIND_DISK,
         _ => KIND_USAGE,
     }
+}
+
+/// How the process ends after such a failure.
+pub(crate) fn code_of(kind: ErrorKind) -> u8 {
+    kind_of(kind).1
 }
 
 /// The kind of the operating system's error among an error and its causes, if there is one.
@@ -260,63 +322,4 @@ fn system_kind(error: &(dyn StdError + 'static)) -> Option<Kind> {
         next = error.source();
     }
     None
-}
-
-/// What to do about it, where there is something to do that the message does not say.
-fn hint(error: &Error) -> Option<String> {
-    let hint = match error {
-        Error::NoSuchSpec { .. } => {
-            "see what there is with `strata find -l` (a store) or `strata buildcache list -l` (a cache)"
-        }
-        Error::Ambiguous { .. } => "say which one by its hash: /HASH",
-        Error::Config(strata_config::ConfigError::NoSuchMirror { .. }) | Error::NoMirrors { .. } => {
-            "add one with `strata mirror add NAME URL`, or name one with --mirror URL"
-        }
-        Error::MissingDependency { .. } => {
-            "push it with its dependencies: `strata buildcache push MIRROR SPEC` without --only package"
-        }
-        Error::DoesNotFit { .. } => {
-            "use --store with a shorter path, or rebuild with config:install_tree:padded_length"
-        }
-        Error::HasDependents { .. } => "uninstall those first, or name them too",
-        Error::ForeignPrefix { .. } => {
-            "it may be what another program is installing; if it is not, move it away and try again"
-        }
-        Error::PrefixMissing { .. } => {
-            "`strata install /HASH` puts it back if a cache has it; `strata uninstall /HASH` forgets it"
-        }
-        Error::NothingInstalled { .. } => "see what is installed with `strata find -l`",
-        Error::Panicked => "please report it with the command you ran",
-        Error::OtherPadding { .. } => {
-            "leave out --padded-length, which is for new install trees, or name another --store"
-        }
-        Error::InvalidIndex { .. } => "write a new one with `strata buildcache update-index`",
-        Error::UnknownLayout { .. } => "a newer version of strata may know it",
-        // Nothing of these was fetched.
-        Error::Store(StoreError::Index(_)) => {
-            "see whether Spack reads it: `spack find`; `spack reindex` writes the database anew"
-        }
-        Error::MissingNode(_) => {
-            "a database or an index is incomplete: `spack reindex` or `strata buildcache update-index` may mend it"
-        }
-        Error::Unasked { .. } => {
-            "this is not \"there is no binary\": try again when the mirror can be reached"
-        }
-        _ => return by_kind(kind(error)),
-    };
-    Some(hint.to_owned())
-}
-
-fn by_kind(kind: Kind) -> Option<String> {
-    let hint = match kind {
-        KIND_CORRUPT => {
-            "what was fetched was thrown away; push the package again with --force if it stays like this"
-        }
-        KIND_UNREACHABLE => {
-            "check the URL, the network and any proxy; nothing was concluded about what the cache has"
-        }
-        KIND_TRY_AGAIN => "try again in a while",
-        _ => return None,
-    };
-    Some(hint.to_owned())
 }

@@ -5,15 +5,17 @@ mod commands;
 mod diagnosis;
 mod output;
 mod progress;
+mod registries;
 mod settings;
 
-use args::{Buildcache, Cli, Command, Mirror};
+use args::{Buildcache, Cache, Cli, Command, Mirror};
 use clap::Parser;
 use diagnosis::Diagnosis;
 use output::Outcome;
 use progress::Console;
 use settings::Settings;
 use std::process::ExitCode;
+use std::sync::Arc;
 
 fn main() -> ExitCode {
     // A reader that goes away (`strata find | head`) ends a write with an error, not the process with a signal.
@@ -22,7 +24,7 @@ fn main() -> ExitCode {
         Err(error) => return not_understood(&error),
     };
     let settings = Settings::read(&cli.global);
-    let console = Console::new(&cli.global);
+    let console = Arc::new(Console::new(&cli.global));
     let (name, result) = run(&cli, &settings, &console);
     console.finish();
     let (printed, code) = match &result {
@@ -58,8 +60,8 @@ fn not_understood(error: &clap::Error) -> ExitCode {
 }
 
 /// Runs the command; with its name, as the JSON envelope states it.
-fn run(cli: &Cli, settings: &Settings, console: &Console) -> (&'static str, Result<Outcome, Diagnosis>) {
-    use commands::{buildcache, find, install, mirror, uninstall};
+fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str, Result<Outcome, Diagnosis>) {
+    use commands::{buildcache, cache, doctor, find, install, login, mirror, serve, uninstall};
     match &cli.command {
         Command::Buildcache(Buildcache::Push(args)) => {
             ("buildcache push", buildcache::push(args, settings, console))
@@ -74,8 +76,15 @@ fn run(cli: &Cli, settings: &Settings, console: &Console) -> (&'static str, Resu
         Command::Find(args) => ("find", find::find(args, settings, console)),
         Command::Location(args) => ("location", find::location(args, settings)),
         Command::Uninstall(args) => ("uninstall", uninstall::uninstall(args, settings, console)),
-        Command::Mirror(Mirror::Add(args)) => ("mirror add", mirror::add(args, settings)),
+        Command::Mirror(Mirror::Add(args)) => ("mirror add", mirror::add(args, settings, console)),
         Command::Mirror(Mirror::Remove { name }) => ("mirror remove", mirror::remove(name, settings)),
         Command::Mirror(Mirror::List) => ("mirror list", mirror::list(settings)),
+        Command::Login(args) => ("login", login::login(args, settings, console)),
+        Command::Logout(args) => ("logout", login::logout(args, settings, console)),
+        Command::Cache(Cache::Info) => ("cache info", cache::info(settings)),
+        Command::Cache(Cache::Path) => ("cache path", cache::path(settings)),
+        Command::Cache(Cache::Prune(args)) => ("cache prune", cache::prune(args, settings)),
+        Command::Doctor(args) => ("doctor", doctor::doctor(args, settings, console)),
+        Command::Serve(args) => ("serve", serve::serve(args, &cli.global, console)),
     }
 }

@@ -20,12 +20,25 @@ pub(crate) struct Outcome {
     pub(crate) failures: Vec<Diagnosis>,
     /// How the process ends.
     pub(crate) exit_code: u8,
+    /// Whether all there is to print was printed already.
+    told: bool,
 }
 
 impl Outcome {
     /// An outcome without failures.
     pub(crate) fn new(text: String, result: &impl Serialize) -> Result<Self, serde_json::Error> {
-        Ok(Self { text, result: serde_json::to_value(result)?, failures: Vec::new(), exit_code: 0 })
+        Ok(Self {
+            text,
+            result: serde_json::to_value(result)?,
+            failures: Vec::new(),
+            exit_code: 0,
+            told: false,
+        })
+    }
+
+    /// The outcome of a command that has said everything while it ran.
+    pub(crate) fn told() -> Self {
+        Self { told: true, ..Self::default() }
     }
 
     /// Adds what failed. If nothing was achieved, the first failure decides how the process ends, as if it had been
@@ -50,9 +63,22 @@ pub(crate) fn packages(count: usize) -> String {
     format!("{count} package{}", if count == 1 { "" } else { "s" })
 }
 
+/// `12 bytes`, `3.4 kB`, `5.6 GB`.
+pub(crate) fn bytes(count: u64) -> String {
+    let mut size = count as f64;
+    for unit in ["bytes", "kB", "MB", "GB"] {
+        if size < 999.95 {
+            return if unit == "bytes" { format!("{count} {unit}") } else { format!("{size:.1} {unit}") };
+        }
+        size /= 1000.0;
+    }
+    format!("{size:.1} TB")
+}
+
 /// Writes the result of a command to standard output. A closed pipe is no error: the reader has seen enough.
 pub(crate) fn print(json: bool, command: &str, outcome: Result<&Outcome, &Diagnosis>) -> io::Result<()> {
     let text = match (json, outcome) {
+        (_, Ok(outcome)) if outcome.told => return Ok(()),
         (true, outcome) => envelope(command, outcome) + "\n",
         (false, Ok(outcome)) => outcome.text.clone(),
         (false, Err(_)) => return Ok(()),

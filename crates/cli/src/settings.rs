@@ -1,10 +1,17 @@
 //! What the surroundings say: environment variables, home directory, number of cores. Read here and nowhere else.
 
+mod credential_files;
+
 use crate::args::Global;
+use credential_files::CredentialFiles;
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use strata_oci::{Credentials, Secret, TlsOptions};
+
+/// Where Docker and podman keep the certificates of single registries, for the whole machine.
+const CERTIFICATE_DIRECTORIES: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
 
 /// The surroundings, as far as strata looks at them.
 #[derive(Debug)]
@@ -19,50 +26,147 @@ pub(crate) struct Settings {
     pub(crate) user_scope: PathBuf,
     /// Threads to use where the user does not say.
     pub(crate) cores: usize,
+    /// Where blobs and journals are kept.
+    pub(crate) cache_directory: PathBuf,
+    /// Whether they are to be kept, and used.
+    pub(crate) use_cache: bool,
+    /// The files of Docker and podman that hold credentials.
+    pub(crate) credential_files: CredentialFiles,
     source_date_epoch: Option<OsString>,
+    username: Option<String>,
+    password: Option<Secret>,
+    authorities: Vec<PathBuf>,
+    client_certificate: (Option<PathBuf>, Option<PathBuf>),
+    certificate_directories: Vec<PathBuf>,
 }
 
-/// `SOURCE_DATE_EPOCH` is set to something else than a time.
+/// The surroundings contradict themselves, or say something that means nothing.
 #[derive(Debug, thiserror::Error)]
-#[error("SOURCE_DATE_EPOCH is `{value}`, not a number of seconds since 1970")]
-pub(crate) struct InvalidEpoch {
-    value: String,
+pub(crate) enum InvalidSetting {
+    /// Not a time.
+    #[error("SOURCE_DATE_EPOCH is `{value}`, not a number of seconds since 1970")]
+    Epoch {
+        /// What it is.
+        value: String,
+    },
+    /// One of two that belong together.
+    #[error("{given} is given, and {missing} is not: both are needed")]
+    Half {
+        /// Which.
+        given: &'static str,
+        /// Which not.
+        missing: &'static str,
+    },
 }
 
 impl Settings {
     /// Reads the surroundings.
     pub(crate) fn read(global: &Global) -> Self {
-        let variable =
-            |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
         let base = etcetera::choose_base_strategy().ok();
         let home = base.as_ref().map(|b| b.home_dir().to_owned()).unwrap_or_default();
         let data = base.as_ref().map_or_else(|| home.join(".local/share"), |b| b.data_dir());
-        let spack =
-            variable("SPACK_ROOT").map(|root| root.join("opt/spack")).filter(|root| has_database(root));
+        let config = base.as_ref().map_or_else(|| home.join(".config"), |b| b.config_dir());
+        let cache = base.as_ref().map_or_else(|| home.join(".cache"), |b| b.cache_dir());
+        let spack = path("SPACK_ROOT").map(|root| root.join("opt/spack")).filter(|root| has_database(root));
         // No shell expands the `~` of `--store=~/dir`.
         let expanded = |path: &Path| path.strip_prefix("~").map_or(path.to_owned(), |rest| home.join(rest));
         let named = global.store.as_deref().map(expanded);
+        let registries = &global.registries;
+        let file =
+            |option: &Option<PathBuf>| option.as_deref().filter(|p| !p.as_os_str().is_empty()).map(expanded);
+        let mut certificate_directories: Vec<PathBuf> = CERTIFICATE_DIRECTORIES.map(PathBuf::from).to_vec();
+        certificate_directories.push(config.join("containers/certs.d"));
         Self {
             store: named.clone().or(spack).unwrap_or_else(|| data.join("strata/store")),
             store_is_named: named.is_some(),
             padded_length: global.padded_length,
-            user_scope: variable("SPACK_USER_CONFIG_PATH").unwrap_or_else(|| home.join(".spack")),
+            user_scope: path("SPACK_USER_CONFIG_PATH").unwrap_or_else(|| home.join(".spack")),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
+            cache_directory: file(&registries.cache_dir).unwrap_or_else(|| cache.join("strata")),
+            use_cache: !registries.no_cache,
+            credential_files: CredentialFiles {
+                registry_auth_file: path("REGISTRY_AUTH_FILE"),
+                podman_runtime: podman_runtime_file(),
+                podman_config: config.join("containers/auth.json"),
+                docker: path("DOCKER_CONFIG").unwrap_or_else(|| home.join(".docker")).join("config.json"),
+            },
             source_date_epoch: std::env::var_os("SOURCE_DATE_EPOCH").filter(|value| !value.is_empty()),
+            username: variable("STRATA_USERNAME"),
+            password: variable("STRATA_PASSWORD").map(Secret::new),
+            authorities: registries
+                .ca_file
+                .iter()
+                .filter(|path| !path.as_os_str().is_empty())
+                .map(|path| expanded(path))
+                .collect(),
+            client_certificate: (file(&registries.client_cert), file(&registries.client_key)),
+            certificate_directories,
         }
     }
 
     /// `SOURCE_DATE_EPOCH`: what reproducible builds use for the time.
-    pub(crate) fn source_date_epoch(&self) -> Result<Option<Timestamp>, InvalidEpoch> {
+    pub(crate) fn source_date_epoch(&self) -> Result<Option<Timestamp>, InvalidSetting> {
         let Some(value) = &self.source_date_epoch else { return Ok(None) };
         let seconds = value.to_str().and_then(|text| text.parse().ok());
         let time = seconds.and_then(|seconds| Timestamp::from_second(seconds).ok());
-        time.map(Some).ok_or_else(|| InvalidEpoch { value: value.to_string_lossy().into_owned() })
+        let invalid = || InvalidSetting::Epoch { value: value.to_string_lossy().into_owned() };
+        time.map(Some).ok_or_else(invalid)
     }
 
     /// Where mirrors are configured.
     pub(crate) fn mirrors_file(&self) -> PathBuf {
         self.user_scope.join("mirrors.yaml")
+    }
+
+    /// `STRATA_USERNAME` and `STRATA_PASSWORD`.
+    pub(crate) fn credentials(&self) -> Result<Option<Credentials>, InvalidSetting> {
+        let (user, password) = ("STRATA_USERNAME", "STRATA_PASSWORD");
+        let pair = both((user, self.username.clone()), (password, self.password.clone()))?;
+        Ok(pair.map(|(name, secret)| Credentials::password(name, secret, format!("{user} and {password}"))))
+    }
+
+    /// Which certificates to trust and to show.
+    pub(crate) fn tls(&self) -> Result<TlsOptions, InvalidSetting> {
+        let (certificate, key) = self.client_certificate.clone();
+        Ok(TlsOptions {
+            authorities: self.authorities.clone(),
+            client_certificate: both(("--client-cert", certificate), ("--client-key", key))?,
+            host_directories: self.certificate_directories.clone(),
+        })
+    }
+}
+
+/// Both or neither.
+fn both<A, B>(
+    first: (&'static str, Option<A>),
+    second: (&'static str, Option<B>),
+) -> Result<Option<(A, B)>, InvalidSetting> {
+    match (first.1, second.1) {
+        (Some(a), Some(b)) => Ok(Some((a, b))),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(InvalidSetting::Half { given: first.0, missing: second.0 }),
+        (None, Some(_)) => Err(InvalidSetting::Half { given: second.0, missing: first.0 }),
+    }
+}
+
+/// The value of an environment variable, if it is set and not empty.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    // Asking for a name with `=` or NUL in it would panic on some systems.
+    if name.is_empty() || name.contains(['=', '\0']) {
+        return None;
+    }
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn path(name: &str) -> Option<PathBuf> {
+    std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Where podman keeps what is to be gone after a restart.
+fn podman_runtime_file() -> PathBuf {
+    match path("XDG_RUNTIME_DIR") {
+        Some(directory) => directory.join("containers/auth.json"),
+        None => format!("/run/containers/{}/auth.json", rustix::process::getuid().as_raw()).into(),
     }
 }
 

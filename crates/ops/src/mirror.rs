@@ -1,9 +1,12 @@
-//! From what the user calls a cache to the repository behind it.
+//! From what the user calls a cache to the repository behind it, and to who to be there.
+//!
+//! Credentials come from the mirror's access pair, else from the caller ([`Caches::credentials`]), else from the
+//! transport's credential files, which are asked only when a registry wants to know.
 
 use crate::error::Error;
 use std::path::Path;
-use strata_config::Mirrors;
-use strata_oci::{Repository, RepositoryUrl, Transport};
+use strata_config::{Direction as ConfigDirection, Mirror, Mirrors};
+use strata_oci::{Credentials, Location, Repository, RepositoryUrl, Secret, Transport};
 
 /// What a mirror is used for: it may have one URL for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,31 +19,119 @@ pub enum Direction {
     Update,
 }
 
-/// Opens a cache given as a URL or as the name of a mirror configured in `file`.
-pub fn open(
-    name_or_url: &str,
-    direction: Direction,
-    file: &Path,
-    transport: &Transport,
-) -> Result<Box<dyn Repository>, Error> {
-    let url = if name_or_url.contains("://") {
-        name_or_url.to_owned()
-    } else {
-        let mirrors = Mirrors::load(file)?;
-        let mirror = mirrors.require(name_or_url)?;
-        match direction {
-            Direction::Fetch => mirror.fetch_url()?.to_owned(),
-            Direction::Push | Direction::Update => mirror.push_url()?.to_owned(),
+impl Direction {
+    fn configured(self) -> ConfigDirection {
+        match self {
+            Self::Fetch => ConfigDirection::Fetch,
+            Self::Push | Self::Update => ConfigDirection::Push,
         }
-    };
-    let url: RepositoryUrl = url.parse()?;
-    Ok(match direction {
-        Direction::Fetch | Direction::Update => strata_oci::open(&url, transport, None)?,
-        Direction::Push => strata_oci::open_or_create(&url, transport, None)?,
-    })
+    }
+}
+
+/// The caches that can be named, and how they are reached.
+pub struct Caches<'c> {
+    /// The `mirrors.yaml` that names some; it need not exist.
+    pub file: &'c Path,
+    /// How registries are reached.
+    pub transport: &'c Transport,
+    /// The value of an environment variable, for access pairs that name one.
+    pub variable: &'c dyn Fn(&str) -> Option<String>,
+    /// Who to be where the mirror does not say. Whoever gives them sees to it that they reach the registry only that
+    /// they are meant for: see [`Address::host`].
+    pub credentials: Option<Credentials>,
+}
+
+/// Where a cache is, and who its configuration says to be.
+#[derive(Clone, Debug)]
+pub struct Address {
+    url: RepositoryUrl,
+    direction: Direction,
+    configured: Option<Mirror>,
+}
+
+impl Address {
+    /// The registry, with its port if it has one; none for a directory.
+    pub fn host(&self) -> Option<&str> {
+        match self.url.location() {
+            Location::Registry { host, .. } => Some(host),
+            _ => None,
+        }
+    }
+
+    /// Where the cache is.
+    pub fn url(&self) -> &RepositoryUrl {
+        &self.url
+    }
+}
+
+impl Caches<'_> {
+    /// Where the cache is that is given as a URL or as the name of a configured mirror. A registry's URL that is that
+    /// of a configured mirror stands for the mirror, as for Spack.
+    ///
+    /// # Errors
+    /// For a name that is not configured, a configuration that cannot be read, and a URL of something else.
+    pub fn address(&self, name_or_url: &str, direction: Direction) -> Result<Address, Error> {
+        if !name_or_url.contains("://") {
+            let mirrors = Mirrors::load(self.file)?;
+            let mirror = mirrors.require(name_or_url)?;
+            let url = url_of(mirror, direction)?.parse()?;
+            return Ok(Address { url, direction, configured: Some(mirror.clone()) });
+        }
+        let url: RepositoryUrl = name_or_url.parse()?;
+        let mut configured = None;
+        if let Location::Registry { .. } = url.location() {
+            let same = |mirror: &&Mirror| {
+                url_of(mirror, direction).is_ok_and(|configured| configured.parse() == Ok(url.clone()))
+            };
+            configured = Mirrors::load(self.file)?.iter().find(same).cloned();
+        }
+        Ok(Address { url, direction, configured })
+    }
+
+    /// Who to be at `address`; none is for the transport's credential files to answer.
+    ///
+    /// # Errors
+    /// If the mirror's access pair names an environment variable that is not set.
+    pub fn credentials(&self, address: &Address) -> Result<Option<Credentials>, Error> {
+        if let Some(mirror) = &address.configured
+            && let Some(pair) = mirror.access_pair(address.direction.configured())
+        {
+            let (user, secret) = pair.resolve(&mirror.name, self.file, self.variable)?;
+            let origin = format!("the access pair of mirror {}", mirror.name);
+            return Ok(Some(Credentials::password(user, Secret::new(secret.expose()), origin)));
+        }
+        Ok(self.credentials.clone())
+    }
+
+    /// Opens the cache at `address`. A registry is not asked for anything yet.
+    ///
+    /// # Errors
+    /// As [`Caches::credentials`]; for a directory that is no image layout.
+    pub fn open(&self, address: &Address) -> Result<Box<dyn Repository>, Error> {
+        let credentials = match address.host() {
+            Some(_) => self.credentials(address)?,
+            None => None,
+        };
+        Ok(match address.direction {
+            Direction::Fetch | Direction::Update => {
+                strata_oci::open(&address.url, self.transport, credentials)?
+            }
+            Direction::Push => strata_oci::open_or_create(&address.url, self.transport, credentials)?,
+        })
+    }
+}
+
+fn url_of(mirror: &Mirror, direction: Direction) -> Result<&str, strata_config::ConfigError> {
+    match direction.configured() {
+        ConfigDirection::Fetch => mirror.fetch_url(),
+        ConfigDirection::Push => mirror.push_url(),
+    }
 }
 
 /// The names of the mirrors in `file` that hold binary packages, in the order they are asked.
+///
+/// # Errors
+/// [`Error::NoMirrors`] if there are none, [`Error::Config`] if the file cannot be read.
 pub fn configured(file: &Path) -> Result<Vec<String>, Error> {
     let mirrors = Mirrors::load(file)?;
     let names: Vec<String> = mirrors.iter().filter(|m| m.binary).map(|m| m.name.clone()).collect();

@@ -5,8 +5,10 @@
 mod environment;
 mod execute;
 mod image;
+mod journal;
 mod pack;
 mod plan;
+mod scratch;
 
 pub use execute::execute;
 pub use plan::{Only, Planned, PushPlan, PushRequest, Unavailable, plan};
@@ -24,6 +26,8 @@ pub struct PushSummary {
     pub unavailable: Vec<Unavailable>,
     /// Packages that failed.
     pub failed: Vec<Failure>,
+    /// Labels of packages whose layer an interrupted push had uploaded, so that it was neither packed nor sent again.
+    pub resumed: Vec<String>,
 }
 
 /// A package that is in the cache now.

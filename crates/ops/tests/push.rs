@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use serde_json::{Value, json};
+mod chain;
+
+use chain::{CHAIN, store};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,42 +16,7 @@ use strata_oci::{
 };
 use strata_ops::Silent;
 use strata_ops::push::{Only, PushRequest, PushSummary, execute, plan};
-use strata_spec::Database;
 use strata_store::StoreRoot;
-
-/// The packages: each needs the next, and the last needs nothing.
-const CHAIN: [&str; 3] = ["top", "middle", "base"];
-
-fn hash(name: &str) -> String {
-    format!("{name:a<32}").replace(|c: char| !c.is_ascii_lowercase(), "a")
-}
-
-/// A store with the packages of [`CHAIN`], the first of which looks biggest and so is packed first.
-fn store(root: &Path) -> Database {
-    let mut installs = serde_json::Map::new();
-    for (number, name) in CHAIN.iter().enumerate() {
-        let prefix = root.join("linux-x86_64").join(format!("{name}-1.0-{}", hash(name)));
-        std::fs::create_dir_all(prefix.join(".spack")).unwrap();
-        std::fs::write(prefix.join(".spack/spec.json"), "{}").unwrap();
-        std::fs::write(prefix.join(".spack/install_manifest.json"), " ".repeat(100 - number)).unwrap();
-        let needs: Vec<Value> = CHAIN
-            .get(number + 1)
-            .map(|below| {
-                let parameters = json!({"deptypes": ["link"], "virtuals": []});
-                json!({"name": below, "hash": hash(below), "parameters": parameters})
-            })
-            .into_iter()
-            .collect();
-        let spec = json!({
-            "name": name, "version": "1.0", "namespace": "test", "parameters": {}, "dependencies": needs,
-            "arch": {"platform": "linux", "platform_os": "debian12", "target": "x86_64"}, "hash": hash(name),
-        });
-        let record =
-            json!({"spec": spec, "path": prefix, "installed": true, "explicit": true, "ref_count": 0});
-        installs.insert(hash(name), record);
-    }
-    Database::parse(&json!({"database": {"version": "8", "installs": installs}}).to_string()).unwrap()
-}
 
 /// A layout that misbehaves as told.
 struct Faulty {

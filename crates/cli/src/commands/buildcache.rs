@@ -1,20 +1,22 @@
 //! `strata buildcache push|update-index|list`.
 
-use super::{mirrors, selectors, store};
+use super::{selectors, store};
 use crate::args::{List, Only, Push, UpdateIndex};
 use crate::commands::find;
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
+use crate::registries::Registries;
 use crate::settings::Settings;
 use serde_json::json;
 use std::fmt::Write;
+use std::sync::Arc;
 use strata_ops::mirror::Direction;
 use strata_ops::push::{self, PushPlan, PushRequest, PushSummary};
 use strata_ops::{Event, Reporter, index};
 
 /// Pushes installed packages.
-pub(crate) fn push(args: &Push, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
+pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
     let request = PushRequest {
         selectors: selectors(&args.specs)?,
         only: match args.only {
@@ -25,15 +27,13 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Console) -> Resul
         force: args.force,
         jobs: args.jobs.unwrap_or(settings.cores),
         timestamp: settings.source_date_epoch()?,
+        journals: settings.use_cache.then(|| settings.cache_directory.join("journal")),
     };
     let store = store(settings)?;
     let database = store.read().map_err(strata_ops::Error::from)?;
-    let repository = strata_ops::mirror::open(
-        &args.mirror,
-        Direction::Push,
-        &settings.mirrors_file(),
-        &strata_oci::Transport::default(),
-    )?;
+    let registries = Registries::sending(args.upload, settings, console)?;
+    let repository = registries.open(&args.mirror, Direction::Push)?;
+    let console: &Console = console;
     let plan = push::plan(&database, &*repository, &request, console)?;
     for unavailable in &plan.unavailable {
         console.event(Event::Warning(&format!("skipping {}: {}", unavailable.package, unavailable.reason)));
@@ -89,15 +89,10 @@ fn pushed(summary: &PushSummary, url: &impl std::fmt::Display) -> String {
 pub(crate) fn update_index(
     args: &UpdateIndex,
     settings: &Settings,
-    console: &Console,
+    console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
-    let repository = strata_ops::mirror::open(
-        &args.mirror,
-        Direction::Update,
-        &settings.mirrors_file(),
-        &strata_oci::Transport::default(),
-    )?;
-    let summary = index::update(&*repository, console)?;
+    let repository = Registries::new(settings, console)?.open(&args.mirror, Direction::Update)?;
+    let summary = index::update(&*repository, &**console)?;
     let verb = if summary.written { "wrote" } else { "kept" };
     let text = format!(
         "{verb} the index of {}: {}, {} added, {} dropped\n",
@@ -110,11 +105,11 @@ pub(crate) fn update_index(
 }
 
 /// Lists the packages of caches.
-pub(crate) fn list(args: &List, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
+pub(crate) fn list(args: &List, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
     let selectors = selectors(&args.specs)?;
     let mut found = Vec::new();
-    for mirror in mirrors(&args.mirror, settings, console)? {
-        let index = index::read_or_collect(&*mirror.repository, console)?;
+    for mirror in Registries::new(settings, console)?.readable(&args.mirror)? {
+        let index = index::read_or_collect(&*mirror.repository, &**console)?;
         found.extend(strata_ops::find::in_cache(&index, &selectors, &mirror.name)?);
     }
     strata_ops::find::sort(&mut found);

@@ -1,13 +1,15 @@
 //! `strata install`.
 
-use super::{mirrors, selectors};
+use super::selectors;
 use crate::args::{Global, Install};
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
+use crate::registries::Registries;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::sync::Arc;
 use strata_ops::install::{self, InstallOptions, InstallPlan, InstallSummary};
 use strata_ops::{Event, Reporter};
 use strata_spec::Database;
@@ -18,7 +20,7 @@ pub(crate) fn install(
     args: &Install,
     global: &Global,
     settings: &Settings,
-    console: &Console,
+    console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
     let selectors = selectors(&args.specs)?;
     let root =
@@ -38,7 +40,8 @@ pub(crate) fn install(
     } else {
         Database::default()
     };
-    let mirrors = mirrors(&args.mirror, settings, console)?;
+    let mirrors = Registries::new(settings, console)?.readable(&args.mirror)?;
+    let console: &Console = console;
     let resolved = install::resolve(&selectors, &mirrors, console)?;
     let plan = install::plan(&resolved, &mirrors, &database, &root, console)?;
     if args.dry_run {

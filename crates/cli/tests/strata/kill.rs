@@ -14,7 +14,7 @@ const KILLS: u32 = 20;
 const FILES: u32 = 3000;
 
 /// A sample store with a package that takes a while.
-fn store_with_work(world: &World) -> SampleStore {
+pub(crate) fn store_with_work(world: &World) -> SampleStore {
     let store = world.sample_store();
     for number in 0..FILES {
         let directory = store.package("greet").prefix.join(format!("share/greet/many/{}", number % 30));
@@ -40,7 +40,7 @@ fn prefixes(root: &Path) -> BTreeMap<PathBuf, Vec<PathBuf>> {
     found
 }
 
-fn start(command: &mut Command) -> Child {
+pub(crate) fn start(command: &mut Command) -> Child {
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap()
 }
 

@@ -3,10 +3,18 @@
 #![allow(clippy::unwrap_used)]
 
 mod bad_input;
+mod cache;
 mod commands;
+mod credentials;
+mod doctor;
 mod golden_install;
 mod golden_push;
 mod hostile_layers;
+mod journal;
 mod kill;
+mod login;
 mod reference;
+mod secrets;
+mod serve;
 mod support;
+mod uploads;

@@ -36,15 +36,19 @@ impl World {
     /// The command, without anything of the surroundings the tests run in.
     pub(crate) fn command(&self) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_strata"));
-        for variable in
-            ["SPACK_ROOT", "SOURCE_DATE_EPOCH", "STRATA_STORE", "XDG_DATA_HOME", "XDG_CONFIG_HOME"]
-        {
-            command.env_remove(variable);
+        for (variable, _) in std::env::vars_os() {
+            let name = variable.to_string_lossy();
+            let ours = ["STRATA_", "XDG_", "SPACK_"].iter().any(|prefix| name.starts_with(prefix));
+            if ours || ["SOURCE_DATE_EPOCH", "REGISTRY_AUTH_FILE", "DOCKER_CONFIG"].contains(&&*name) {
+                command.env_remove(&variable);
+            }
         }
         for proxy in ["http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "all_proxy"] {
             command.env_remove(proxy);
         }
         command.env("HOME", self.path("home")).env("SPACK_USER_CONFIG_PATH", self.path("user-scope"));
+        // Without it, root's own podman would be asked for credentials.
+        command.env("XDG_RUNTIME_DIR", self.path("runtime"));
         command
     }
 

@@ -5,9 +5,11 @@
 //! sees a tag whose blobs are missing, and an interrupted push leaves whole packages behind.
 
 use super::environment::Environment;
-use super::image::{self, LayerInfo};
+use super::image::{self, LayerInfo, layer_in_cache};
+use super::journal::Journal;
 use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
+use super::scratch::Scratch;
 use super::{Failure, PushSummary, Pushed};
 use crate::error::Error;
 use crate::report::{Action, Event, Reporter};
@@ -20,7 +22,7 @@ use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 use strata_layer::gzip::writer::CompressorPool;
-use strata_oci::{BlobSource, ManifestRef, Repository, image_config, image_manifest};
+use strata_oci::{BlobSource, Repository};
 use strata_spec::{ConcreteSpec, DagHash, Database, Node, NodeSource, closure};
 use strata_store::StoreRoot;
 
@@ -54,6 +56,7 @@ struct Context<'c> {
     repository: &'c dyn Repository,
     request: &'c PushRequest,
     reporter: &'c dyn Reporter,
+    journal: Option<Journal>,
 }
 
 /// Does what `plan` says. Failures of single packages are in the summary; the rest goes on.
@@ -70,45 +73,17 @@ pub fn execute(
         present: plan.present,
         unavailable: plan.unavailable,
         failed: plan.failed,
+        resumed: Vec::new(),
     };
-    if plan.to_push.is_empty() {
-        return Ok(summary);
+    let journals = request.journals.as_deref();
+    let journal = journals.map(|directory| Journal::open(directory, repository, root, request.force));
+    let context = Context { database, root, repository, request, reporter, journal };
+    if !plan.to_push.is_empty() {
+        context.push(&plan.to_push, &mut summary)?;
     }
-    let context = Context { database, root, repository, request, reporter };
-    reporter.event(Event::Expect(Action::Push, plan.to_push.len()));
-    let scratch = Scratch::for_repository(repository)?;
-    let jobs = NonZeroUsize::new(request.jobs).unwrap_or(NonZeroUsize::MIN);
-    let pool = CompressorPool::new(jobs).map_err(Error::Threads)?;
-
-    let mut by_size: Vec<&Planned> = plan.to_push.iter().collect();
-    by_size.sort_by_cached_key(|p| std::cmp::Reverse(size_hint(&p.prefix)));
-    let (to_pack, packages) = unbounded();
-    for planned in by_size {
-        // The receiver is in scope: sending cannot fail.
-        let _ = to_pack.send(planned);
+    if let Some(journal) = context.journal.filter(|_| summary.failed.is_empty()) {
+        journal.remove();
     }
-    drop(to_pack);
-    let (tasks, task_queue) = bounded(1);
-    let (tag_tasks, tag_queue) = unbounded();
-    let (outcomes, results) = unbounded();
-
-    std::thread::scope(|scope| {
-        for _ in 0..jobs.get().min(plan.to_push.len()) {
-            let (packages, tasks, outcomes) = (packages.clone(), tasks.clone(), outcomes.clone());
-            let (context, pool, scratch) = (&context, &pool, scratch.path());
-            scope.spawn(move || context.pack_all(&packages, pool, scratch, &tasks, &outcomes));
-        }
-        drop(tasks);
-        for _ in 0..UPLOADS {
-            let (task_queue, tag_queue, outcomes) = (task_queue.clone(), tag_queue.clone(), outcomes.clone());
-            let context = &context;
-            scope.spawn(move || context.serve(task_queue, tag_queue, &outcomes));
-        }
-        drop(outcomes);
-        context.coordinate(&plan.to_push, &results, &tag_tasks, &mut summary);
-        // Upload threads end when nothing more is to be tagged.
-        drop(tag_tasks);
-    });
     summary.pushed.sort_by(|a, b| a.tag.cmp(&b.tag));
     Ok(summary)
 }
@@ -119,6 +94,67 @@ fn size_hint(prefix: &Path) -> u64 {
 }
 
 impl Context<'_> {
+    /// Packs, uploads and tags; what an interrupted push uploaded is only tagged.
+    fn push(&self, to_push: &[Planned], summary: &mut PushSummary) -> Result<(), Error> {
+        let uploaded = self.uploaded_before(to_push)?;
+        let (resumed, mut to_pack): (Vec<&Planned>, Vec<&Planned>) =
+            to_push.iter().partition(|p| uploaded.contains_key(&p.hash));
+        summary.resumed.extend(resumed.iter().map(|p| p.label()));
+        self.reporter.event(Event::Expect(Action::Push, to_pack.len()));
+        let scratch = Scratch::for_repository(self.repository)?;
+        let jobs = NonZeroUsize::new(self.request.jobs).unwrap_or(NonZeroUsize::MIN);
+        let pool = CompressorPool::new(jobs).map_err(Error::Threads)?;
+
+        to_pack.sort_by_cached_key(|p| std::cmp::Reverse(size_hint(&p.prefix)));
+        let pack_threads = jobs.get().min(to_pack.len());
+        let (pack_tasks, packages) = unbounded();
+        for planned in to_pack {
+            // The receiver is in scope: sending cannot fail.
+            let _ = pack_tasks.send(planned);
+        }
+        drop(pack_tasks);
+        let (tasks, task_queue) = bounded(1);
+        let (tag_tasks, tag_queue) = unbounded();
+        let (outcomes, results) = unbounded();
+        for planned in resumed {
+            if let Some(layer) = uploaded.get(&planned.hash) {
+                let _ = outcomes.send(Outcome::Uploaded(planned, *layer));
+            }
+        }
+
+        std::thread::scope(|scope| {
+            for _ in 0..pack_threads {
+                let (packages, tasks, outcomes) = (packages.clone(), tasks.clone(), outcomes.clone());
+                let (pool, scratch) = (&pool, scratch.path());
+                scope.spawn(move || self.pack_all(&packages, pool, scratch, &tasks, &outcomes));
+            }
+            drop(tasks);
+            for _ in 0..UPLOADS {
+                let (task_queue, tag_queue, outcomes) =
+                    (task_queue.clone(), tag_queue.clone(), outcomes.clone());
+                scope.spawn(move || self.serve(task_queue, tag_queue, &outcomes));
+            }
+            drop(outcomes);
+            self.coordinate(to_push, &results, &tag_tasks, summary);
+            // Upload threads end when nothing more is to be tagged.
+            drop(tag_tasks);
+        });
+        Ok(())
+    }
+
+    /// The layers that an interrupted push left in the repository.
+    fn uploaded_before(&self, to_push: &[Planned]) -> Result<HashMap<DagHash, LayerInfo>, Error> {
+        let Some(journal) = &self.journal else { return Ok(HashMap::new()) };
+        let uploaded = journal.uploaded(to_push, self.database, self.repository)?;
+        if !uploaded.is_empty() {
+            let layers =
+                if uploaded.len() == 1 { "1 layer is" } else { &format!("{} layers are", uploaded.len()) };
+            let text = format!("{layers} there already from an interrupted push");
+            self.reporter.event(Event::Detail(&text));
+        }
+        Ok(uploaded)
+    }
+
     fn pack_all<'p>(
         &self,
         packages: &Receiver<&'p Planned>,
@@ -187,6 +223,12 @@ impl Context<'_> {
         let path = file.into_temp_path();
         let source = BlobSource::file(path.to_path_buf(), layer.digest, layer.size);
         let _ = self.repository.put_blob(&source)?;
+        if let Some(journal) = &self.journal
+            && let Err(error) = journal.note(planned, self.database, &layer)
+        {
+            self.reporter
+                .event(Event::Detail(&format!("an interrupted push could not go on from here: {error}")));
+        }
         self.reporter.event(Event::Finished {
             action: Action::Push,
             package: &planned.label(),
@@ -354,40 +396,4 @@ impl Context<'_> {
 /// wait for ever for one whose thread is gone.
 fn attempt<T>(work: impl FnOnce() -> Result<T, Error>) -> Result<T, Error> {
     std::panic::catch_unwind(AssertUnwindSafe(work)).unwrap_or(Err(Error::Panicked))
-}
-
-/// The package layer that the cache has of `node`, from its manifest and config.
-fn layer_in_cache(repository: &dyn Repository, node: &Node) -> Result<Option<LayerInfo>, Error> {
-    let tag = package_tag::of(node)?;
-    let Some((_, manifest)) = image_manifest(repository, &ManifestRef::Tag(tag.clone()))? else {
-        return Ok(None);
-    };
-    let config = image_config(repository, &manifest)?;
-    match (manifest.layers.last(), config.root_fs.diff_ids.last()) {
-        (Some(layer), Some(diff_id)) => {
-            Ok(Some(LayerInfo { digest: layer.digest, diff_id: *diff_id, size: layer.size }))
-        }
-        _ => Err(Error::NotAPackage { tag: tag.to_string(), place: repository.url().to_string() }),
-    }
-}
-
-/// Where layers are spooled: beside the blobs of a layout, so that an upload is a rename, else a temporary place.
-struct Scratch {
-    path: PathBuf,
-    _owned: Option<tempfile::TempDir>,
-}
-
-impl Scratch {
-    fn for_repository(repository: &dyn Repository) -> Result<Self, Error> {
-        if let Some(path) = repository.scratch_dir() {
-            return Ok(Self { path, _owned: None });
-        }
-        let dir = tempfile::Builder::new().prefix("strata-push-").tempdir();
-        let dir = dir.map_err(|e| Error::io(&std::env::temp_dir(), e))?;
-        Ok(Self { path: dir.path().to_owned(), _owned: Some(dir) })
-    }
-
-    fn path(&self) -> &Path {
-        &self.path
-    }
 }

@@ -1,11 +1,15 @@
-//! The image config and the manifest of a package: what Spack's `_oci_put_manifest` writes.
+//! The image config and the manifest of a package: what Spack's `_oci_put_manifest` writes, and what a cache has of it.
 
 use super::environment::Environment;
 use crate::error::Error;
+use crate::package_tag;
 use jiff::Timestamp;
 use serde_json::json;
 use serde_json::value::RawValue;
-use strata_oci::{Descriptor, Digest, ImageConfig, Manifest, media_type};
+use strata_oci::{
+    Descriptor, Digest, ImageConfig, Manifest, ManifestRef, Repository, image_config, image_manifest,
+    media_type,
+};
 use strata_spec::{ConcreteSpec, Node, format, target};
 
 /// `buildcache_layout_version`: Spack before 1.0 refuses 3, everything accepts 2.
@@ -61,4 +65,19 @@ pub(super) fn manifest(node: &Node, config: &[u8], layers: &[&LayerInfo]) -> Man
     let mut manifest = Manifest::new(config, layers);
     manifest.annotations.insert(DESCRIPTION.to_owned(), format::canonical(node));
     manifest
+}
+
+/// The package layer that the cache has of `node`, from its manifest and config.
+pub(super) fn layer_in_cache(repository: &dyn Repository, node: &Node) -> Result<Option<LayerInfo>, Error> {
+    let tag = package_tag::of(node)?;
+    let Some((_, manifest)) = image_manifest(repository, &ManifestRef::Tag(tag.clone()))? else {
+        return Ok(None);
+    };
+    let config = image_config(repository, &manifest)?;
+    match (manifest.layers.last(), config.root_fs.diff_ids.last()) {
+        (Some(layer), Some(diff_id)) => {
+            Ok(Some(LayerInfo { digest: layer.digest, diff_id: *diff_id, size: layer.size }))
+        }
+        _ => Err(Error::NotAPackage { tag: tag.to_string(), place: repository.url().to_string() }),
+    }
 }

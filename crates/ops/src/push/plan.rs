@@ -36,6 +36,8 @@ pub struct PushRequest {
     pub jobs: usize,
     /// `archive_timestamp` for every package (`SOURCE_DATE_EPOCH`); its time of installation otherwise.
     pub timestamp: Option<jiff::Timestamp>,
+    /// A directory for what is needed to go on after an interruption; nothing is kept without one.
+    pub journals: Option<PathBuf>,
 }
 
 /// A package that will be pushed.

@@ -1,0 +1,107 @@
+//! What to do about a failure.
+
+use super::{KIND_CORRUPT, KIND_TRY_AGAIN, KIND_UNREACHABLE, Kind, kind, repository_kind};
+use strata_config::ConfigError;
+use strata_oci::Trouble;
+use strata_ops::Error;
+use strata_store::StoreError;
+
+/// What to do about it, where there is something to do that the message does not say.
+pub(super) fn of(error: &Error) -> Option<String> {
+    let hint = match error {
+        Error::NoSuchSpec { .. } => {
+            "see what there is with `strata find -l` (a store) or `strata buildcache list -l` (a cache)"
+        }
+        Error::Ambiguous { .. } => "say which one by its hash: /HASH",
+        Error::Config(ConfigError::NoSuchMirror { .. }) | Error::NoMirrors { .. } => {
+            "add one with `strata mirror add NAME URL`, or name one with --mirror URL"
+        }
+        Error::MissingDependency { .. } => {
+            "push it with its dependencies: `strata buildcache push MIRROR SPEC` without --only package"
+        }
+        Error::DoesNotFit { .. } => {
+            "use --store with a shorter path, or rebuild with config:install_tree:padded_length"
+        }
+        Error::HasDependents { .. } => "uninstall those first, or name them too",
+        Error::ForeignPrefix { .. } => {
+            "it may be what another program is installing; if it is not, move it away and try again"
+        }
+        Error::PrefixMissing { .. } => {
+            "`strata install /HASH` puts it back if a cache has it; `strata uninstall /HASH` forgets it"
+        }
+        Error::NothingInstalled { .. } => "see what is installed with `strata find -l`",
+        Error::Panicked => "please report it with the command you ran",
+        Error::OtherPadding { .. } => {
+            "leave out --padded-length, which is for new install trees, or name another --store"
+        }
+        Error::InvalidIndex { .. } => "write a new one with `strata buildcache update-index`",
+        Error::UnknownLayout { .. } => "a newer version of strata may know it",
+        // Nothing of these was fetched.
+        Error::Store(StoreError::Index(_)) => {
+            "see whether Spack reads it: `spack find`; `spack reindex` writes the database anew"
+        }
+        Error::MissingNode(_) => {
+            "a database or an index is incomplete: `spack reindex` or `strata buildcache update-index` may mend it"
+        }
+        Error::Unasked { .. } => {
+            "this is not \"there is no binary\": try again when the mirror can be reached"
+        }
+        Error::Config(ConfigError::VariableNotSet { .. }) => {
+            "set it, or change the access pair of the mirror; other credentials are not looked for"
+        }
+        Error::Repository(error) => return of_repository(error),
+        _ => return by_kind(kind(error)),
+    };
+    Some(hint.to_owned())
+}
+
+fn by_kind(kind: Kind) -> Option<String> {
+    let hint = match kind {
+        KIND_CORRUPT => {
+            "what was fetched was thrown away; push the package again with --force if it stays like this"
+        }
+        KIND_UNREACHABLE => {
+            "check the URL, the network and any proxy; nothing was concluded about what the cache has"
+        }
+        KIND_TRY_AGAIN => "try again in a while",
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+/// What to do about a registry or a layout.
+fn of_repository(error: &strata_oci::Error) -> Option<String> {
+    use strata_oci::Error as Oci;
+    let hint = match error {
+        Oci::Unauthorized { url, .. } => format!(
+            "`strata login {}` keeps credentials for it; so do the mirror's access pair, and STRATA_USERNAME with \
+             STRATA_PASSWORD",
+            host(url)
+        ),
+        Oci::TokenRefused { .. } => {
+            "`strata login HOST` keeps other credentials for the registry; `strata doctor URL` says what they allow"
+                .to_owned()
+        }
+        Oci::Authorization(error) => return of_repository(error),
+        Oci::Forbidden { url, .. } => format!(
+            "ask for the right there, or be somebody else: `strata login {}`; `strata doctor URL` says what is allowed",
+            host(url)
+        ),
+        Oci::Throttled { .. } => {
+            "try again in a while; many registries allow more to those they know: `strata login`".to_owned()
+        }
+        Oci::Transport { trouble: Trouble::UnknownHost, .. } => {
+            "check the host's name; behind a proxy, set HTTPS_PROXY".to_owned()
+        }
+        // What is wrong with a certificate comes with what helps.
+        Oci::Transport { trouble: Trouble::Tls | Trouble::Redirect, .. } => return None,
+        _ => return by_kind(repository_kind(error, error.kind())),
+    };
+    Some(hint)
+}
+
+/// The host and port in a URL.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
+}

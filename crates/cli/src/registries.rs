@@ -1,0 +1,150 @@
+//! The caches of one command, opened: one transport, and the credentials that the surroundings bring.
+
+use crate::diagnosis::Diagnosis;
+use crate::progress::Console;
+use crate::settings::{self, Settings};
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+use strata_oci::{
+    BlobCache, Credentials, Notice, Repository, RepositoryUrl, Transport, TransportOptions, UploadMode,
+};
+use strata_ops::install::Mirror;
+use strata_ops::mirror::{Address, Caches, Direction};
+use strata_ops::{Event, Reporter};
+
+/// How this command reaches caches.
+pub(crate) struct Registries<'s> {
+    settings: &'s Settings,
+    console: Arc<Console>,
+    transport: Transport,
+    file: PathBuf,
+}
+
+impl<'s> Registries<'s> {
+    /// As the settings say.
+    pub(crate) fn new(settings: &'s Settings, console: &Arc<Console>) -> Result<Self, Diagnosis> {
+        Self::sending(UploadMode::default(), settings, console)
+    }
+
+    /// As the settings say, with blobs sent that way.
+    pub(crate) fn sending(
+        uploads: UploadMode,
+        settings: &'s Settings,
+        console: &Arc<Console>,
+    ) -> Result<Self, Diagnosis> {
+        let listener = Arc::clone(console);
+        let options = TransportOptions {
+            tls: settings.tls()?,
+            uploads,
+            credentials: settings.credential_files.store(),
+            blob_cache: settings.use_cache.then(|| BlobCache::new(&settings.cache_directory)),
+            listener: Arc::new(move |notice| tell(notice, &listener)),
+            ..TransportOptions::default()
+        };
+        let transport = Transport::new(options);
+        Ok(Self { settings, console: Arc::clone(console), transport, file: settings.mirrors_file() })
+    }
+
+    /// The connections that all of it shares.
+    pub(crate) fn transport(&self) -> &Transport {
+        &self.transport
+    }
+
+    /// Opens a cache.
+    pub(crate) fn open(
+        &self,
+        name_or_url: &str,
+        direction: Direction,
+    ) -> Result<Box<dyn Repository>, Diagnosis> {
+        let address = self.caches(None).address(name_or_url, direction)?;
+        let credentials = self.brought_to([&address])?;
+        Ok(self.caches(credentials).open(&address)?)
+    }
+
+    /// Where a cache is, and who to be there as far as configuration and surroundings say.
+    pub(crate) fn locate(
+        &self,
+        name_or_url: &str,
+        direction: Direction,
+    ) -> Result<(RepositoryUrl, Option<Credentials>), Diagnosis> {
+        let address = self.caches(None).address(name_or_url, direction)?;
+        let credentials = self.brought_to([&address])?;
+        Ok((address.url().clone(), self.caches(credentials).credentials(&address)?))
+    }
+
+    /// The mirrors to read from: those named, or else all that are configured.
+    ///
+    /// A configuration is written for Spack too: of the mirrors in it, those that strata cannot use are left out with
+    /// a warning, as long as one is left. What is named has to be usable.
+    pub(crate) fn readable(&self, named: &[String]) -> Result<Vec<Mirror>, Diagnosis> {
+        let configured;
+        let names = if named.is_empty() {
+            configured = strata_ops::mirror::configured(&self.file)?;
+            &configured
+        } else {
+            named
+        };
+        let caches = self.caches(None);
+        let located: Vec<(&String, Result<Address, strata_ops::Error>)> =
+            names.iter().map(|name| (name, caches.address(name, Direction::Fetch))).collect();
+        let credentials = self.brought_to(located.iter().filter_map(|(_, address)| address.as_ref().ok()))?;
+        let caches = self.caches(credentials);
+        let mut usable = Vec::new();
+        let mut unusable = Vec::new();
+        for (name, address) in located {
+            let opened = match address {
+                Ok(address) => caches.open(&address),
+                Err(error) => Err(error),
+            };
+            match opened {
+                Ok(repository) => usable.push(Mirror::new(name.clone(), repository)),
+                Err(error) if named.is_empty() => unusable.push((name, error)),
+                Err(error) => return Err(error.into()),
+            }
+        }
+        if usable.is_empty() && !unusable.is_empty() {
+            return Err(unusable.swap_remove(0).1.into());
+        }
+        for (name, error) in unusable {
+            let reason = strata_ops::error::chain(&error);
+            self.console.event(Event::Warning(&format!("leaving out mirror {name}: {reason}")));
+        }
+        Ok(usable)
+    }
+
+    fn caches(&self, credentials: Option<Credentials>) -> Caches<'_> {
+        Caches { file: &self.file, transport: &self.transport, variable: &settings::variable, credentials }
+    }
+
+    /// The credentials that the environment brings, if it is clear for which registry they are: they name none, and
+    /// must not reach a second one.
+    fn brought_to<'a>(
+        &self,
+        addresses: impl IntoIterator<Item = &'a Address>,
+    ) -> Result<Option<Credentials>, Diagnosis> {
+        let hosts: BTreeSet<&str> = addresses.into_iter().filter_map(Address::host).collect();
+        if hosts.is_empty() {
+            return Ok(None);
+        }
+        let Some(credentials) = self.settings.credentials()? else { return Ok(None) };
+        if hosts.len() == 1 {
+            return Ok(Some(credentials));
+        }
+        self.console.event(Event::Warning(&format!(
+            "not using {}: they would go to more than one registry ({}); name one with --mirror, or give each mirror \
+             an access pair",
+            credentials.origin,
+            hosts.into_iter().collect::<Vec<_>>().join(", ")
+        )));
+        Ok(None)
+    }
+}
+
+fn tell(notice: &Notice, console: &Console) {
+    let text = notice.to_string();
+    console.event(match notice {
+        Notice::Waiting { .. } | Notice::CacheUnusable { .. } => Event::Warning(&text),
+        _ => Event::Detail(&text),
+    });
+}

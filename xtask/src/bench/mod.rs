@@ -1,0 +1,7 @@
+//! Benchmarks against what people use otherwise; `BENCHMARKS.md` has the method and the figures.
+
+pub(crate) mod transfer;
+pub(crate) mod transport;
+
+/// What goes wrong ends the benchmark.
+pub(crate) type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
