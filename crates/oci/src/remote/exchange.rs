@@ -22,15 +22,9 @@ impl Exchange {
         Self { method, url }
     }
 
-    /// The URL without what must not get into a log: a query holds upload state or a signature.
+    /// The URL as messages have it.
     pub(super) fn shown(&self) -> String {
-        let mut url = self.url.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        // Only URLs with a host can have these, and only with one can they be removed: nothing to report.
-        let _ = url.set_password(None);
-        let _ = url.set_username("");
-        url.to_string()
+        shown(&self.url)
     }
 
     pub(super) fn verb(&self) -> &'static str {
@@ -86,7 +80,7 @@ impl Exchange {
     /// What a header of the answer points at. A registry behind a proxy that ends TLS may point at http: on the same
     /// host the scheme is put right, and another host is not followed there.
     pub(super) fn pointed_at(&self, name: &str, target: &str, answered_by: &Url) -> Result<Url, Error> {
-        let bad = |why: &str| self.protocol(format!("its {name} header is {target:?}: {why}"));
+        let bad = |why: &str| self.protocol(format!("its {name} header is {:?}: {why}", shown_text(target)));
         let mut url = answered_by.join(target).map_err(|error| bad(&error.to_string()))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(bad("not an http URL"));
@@ -102,6 +96,30 @@ impl Exchange {
         }
         url.set_fragment(None);
         Ok(url)
+    }
+}
+
+/// A URL without what must not get into a log: a query holds upload state or a signature.
+pub(super) fn shown(url: &Url) -> String {
+    let mut url = url.clone();
+    url.set_query(None);
+    url.set_fragment(None);
+    // Only URLs with a host can have these, and only with one can they be removed: nothing to report.
+    let _ = url.set_password(None);
+    let _ = url.set_username("");
+    url.to_string()
+}
+
+/// As [`shown`], of a text that may be no URL at all.
+pub(super) fn shown_text(text: &str) -> String {
+    let text = text.split(['?', '#']).next().unwrap_or_default();
+    match text.split_once("//") {
+        Some((scheme, rest)) => {
+            let host = rest.split('/').next().unwrap_or_default().len();
+            let from = rest[..host].rfind('@').map_or(0, |at| at + 1);
+            format!("{scheme}//{}", &rest[from..])
+        }
+        None => text.to_string(),
     }
 }
 
@@ -137,6 +155,19 @@ mod tests {
         for target in ["http://other/x", "ftp://h/x", "file:///etc/passwd", "http://[bad"] {
             let error = pointed_at("https://h/v2/", target).unwrap_err();
             assert!(error.to_string().contains(target), "{error}");
+        }
+    }
+
+    #[test]
+    fn what_a_header_points_at_is_told_without_its_secrets() {
+        for target in [
+            "http://user:hunter2@other/x?signature=hunter2",
+            "http://us@er:hunter2@other/x#hunter2",
+            "ftp://h/x?signature=hunter2",
+            "http://[bad/x?hunter2",
+        ] {
+            let error = pointed_at("https://h/v2/", target).unwrap_err().to_string();
+            assert!(error.contains("/x\"") && !error.contains("hunter2"), "{error}");
         }
     }
 

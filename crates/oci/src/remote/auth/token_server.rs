@@ -1,10 +1,9 @@
 //! [`TokenServer`]: where a registry's Bearer challenge says that tokens are had, and whether to go there.
 
-use reqwest::Method;
 use url::Url;
 
 use super::challenge::Challenge;
-use crate::remote::exchange::Exchange;
+use crate::remote::exchange::{shown, shown_text};
 
 /// Where tokens are had.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -20,8 +19,9 @@ impl TokenServer {
     pub(super) fn of(challenge: &Challenge, registry: &Url) -> Result<Self, String> {
         let realm =
             challenge.parameter("realm").ok_or("its Bearer challenge does not say where tokens are had")?;
-        let not_a_url =
-            |why: &str| format!("its Bearer challenge names {realm:?} as where tokens are had: {why}");
+        let not_a_url = |why: &str| {
+            format!("its Bearer challenge names {:?} as where tokens are had: {why}", shown_text(realm))
+        };
         let mut url = Url::parse(realm).map_err(|error| not_a_url(&error.to_string()))?;
         // What is not in a realm cannot be sent, or shown, by mistake.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
@@ -30,9 +30,9 @@ impl TokenServer {
             "https" => {}
             "http" if registry.scheme() == "http" => {}
             "http" => {
-                let shown = Exchange::new(Method::GET, url).shown();
                 return Err(format!(
-                    "it sends us for a token to {shown}, and credentials must not travel over plain http"
+                    "it sends us for a token to {}, and credentials must not travel over plain http",
+                    shown(&url)
                 ));
             }
             _ => return Err(not_a_url("not an http URL")),
@@ -67,6 +67,8 @@ mod tests {
             let error = server(realm, "http://registry/v2/").unwrap_err();
             assert!(error.contains(&format!("{realm:?}")), "{error}");
         }
+        let error = server("ftp://u:hunter2@auth/token?x=hunter2", "http://registry/v2/").unwrap_err();
+        assert!(error.contains("ftp://auth/token") && !error.contains("hunter2"), "{error}");
         let none = Challenge { scheme: "bearer".into(), token68: None, parameters: Vec::new() };
         let error = TokenServer::of(&none, &Url::parse("http://registry/").unwrap()).unwrap_err();
         assert!(error.contains("does not say"), "{error}");
