@@ -9,10 +9,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Response, StatusCode};
+use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::answer;
-use super::auth::Authenticator;
+use super::auth::{Authenticator, without_authorization};
 use super::exchange::Exchange;
 use super::pace::Permit;
 use super::recent::RecentlyPut;
@@ -34,6 +35,10 @@ const REAUTHORIZED: u32 = 2;
 /// The beginning of an answer's body that was read to decide about it, kept with the answer for its error.
 #[derive(Clone)]
 struct Beginning(Bytes);
+
+/// What an answer's request showed, which the answer may quote.
+#[derive(Clone)]
+struct Shown(HeaderValue);
 
 /// What the error of an answer should say beside the answer: how often it was tried.
 #[derive(Clone)]
@@ -230,6 +235,9 @@ impl Client {
         loop {
             let authorization = authorization.filter(|_| route.at_home);
             let mut response = self.transmit(request, &route, authorization).await?;
+            if let Some(shown) = authorization {
+                response.extensions_mut().insert(Shown(shown.clone()));
+            }
             if !route.follow(&request.exchange, &response)? {
                 self.mind(&permit, response.status());
                 return Ok(response);
@@ -350,18 +358,23 @@ impl Client {
         }
     }
 
-    /// As much of a body as arrives: that it breaks off must not hide what it says. Kept with the answer, so that it
-    /// can be asked for again.
+    /// As much of a body as arrives in reasonable time: that it breaks off must not hide what it says. What it quotes
+    /// of our credentials is left out. Kept with the answer, so that it can be asked for again.
     async fn beginning(&self, response: &mut Response) -> Bytes {
         if let Some(Beginning(body)) = response.extensions().get() {
             return body.clone();
         }
         let mut body = Vec::new();
+        // All of it: nobody waits for the end of an error that comes a byte at a time.
+        let end = Instant::now() + self.options().timeouts.idle;
         while (body.len() as u64) < ERROR_LIMIT {
-            match tokio::time::timeout(self.options().timeouts.idle, response.chunk()).await {
+            match tokio::time::timeout_at(end, response.chunk()).await {
                 Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
                 _ => break,
             }
+        }
+        if let Some(Shown(shown)) = response.extensions().get() {
+            body = without_authorization(shown, &body);
         }
         let body = Bytes::from(body);
         response.extensions_mut().insert(Beginning(body.clone()));
@@ -401,6 +414,7 @@ mod tests {
     use super::*;
     use crate::remote::auth::Scope;
     use crate::remote::http::block_on;
+    use crate::remote::transport::Timeouts;
 
     /// A server that redirects one request after the other to these targets, or answers those without one; the
     /// requests' heads.
@@ -449,6 +463,31 @@ mod tests {
             assert!(!head.contains("authorization") && !head.contains("secret"), "{head}");
             assert!(!head.contains("referer"), "{head}");
         }
+    }
+
+    #[test]
+    fn an_error_that_comes_a_byte_at_a_time_is_not_waited_for() {
+        let (listener, url) = listener();
+        let server = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let _ = std::io::Read::read(&mut stream, &mut [0; 4096]);
+            stream.write_all(b"HTTP/1.1 400 No\r\nContent-Length: 60000\r\n\r\n").unwrap();
+            // Until the client goes away.
+            while stream.write_all(b"x").is_ok() {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+        });
+        let base = Url::parse(&format!("{url}/v2/n/")).unwrap();
+        let timeouts = Timeouts { idle: Duration::from_millis(400), ..Timeouts::default() };
+        let transport = Transport::new(TransportOptions { timeouts, ..TransportOptions::default() });
+        let client = Client::new(&base, "h", "n", &transport, None).unwrap();
+        let request = Request::new(Method::GET, base, Scope::pull("n"));
+        let error = block_on(async {
+            let response = client.send(&request).await.unwrap();
+            client.failure(&request.exchange, response).await
+        });
+        assert!(error.unwrap().to_string().contains("400 Bad Request: xxx"));
+        server.join().unwrap();
     }
 
     #[test]

@@ -7,6 +7,7 @@
 mod authorization;
 mod challenge;
 mod flight;
+mod redaction;
 mod scope;
 mod token;
 mod token_answer;
@@ -24,6 +25,7 @@ use url::Url;
 pub(super) use self::authorization::Authorization;
 use self::challenge::Challenge;
 use self::flight::Outcome;
+pub(super) use self::redaction::of_authorization as without_authorization;
 pub(super) use self::scope::Scope;
 use self::token::TokenRequest;
 use self::token_answer::Token;
