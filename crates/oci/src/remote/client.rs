@@ -156,10 +156,10 @@ impl Client {
 
     /// Sends a request; again, and from the beginning of its body, if the registry wants other authorization.
     pub(super) async fn send_once(&self, request: &Request) -> Result<Response, Error> {
-        let http = &self.host.http;
+        let connections = &self.host.connections;
         let at_home = request.exchange.url.origin() == self.origin;
         let mut shown =
-            if at_home { self.authenticator.authorization(http, &request.scope).await? } else { None };
+            if at_home { self.authenticator.authorization(connections, &request.scope).await? } else { None };
         let mut response = self.attempt(request, shown.as_ref().map(|shown| &shown.value)).await?;
         for _ in 0..REAUTHORIZED {
             // Nobody else is told who we are, nor asked what it takes.
@@ -169,8 +169,10 @@ impl Client {
             let exchange = &request.exchange;
             // A connection whose answer was not read to the end is of no further use.
             let _ = self.beginning(&mut response).await;
-            let better =
-                self.authenticator.answer(http, exchange, &response, &request.scope, shown.as_ref()).await?;
+            let better = self
+                .authenticator
+                .answer(connections, exchange, &response, &request.scope, shown.as_ref())
+                .await?;
             let Some(better) = better else { break };
             response = self.attempt(request, Some(&better.value)).await?;
             shown = Some(better);
@@ -268,7 +270,8 @@ impl Client {
         if let Some(authorization) = authorization {
             headers.insert(AUTHORIZATION, authorization.clone());
         }
-        let mut builder = self.host.http.request(route.method.clone(), route.url.clone());
+        let mut builder =
+            self.host.connections.client(route.at_home).request(route.method.clone(), route.url.clone());
         let mut progress = None;
         match &request.body {
             _ if !route.keeps_body(exchange) => {

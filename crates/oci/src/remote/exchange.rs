@@ -44,7 +44,12 @@ impl Exchange {
 
     /// As [`transport`](Self::transport), for a request that was redirected to `url`.
     pub(super) fn transport_at(&self, error: reqwest::Error, url: &Url) -> Error {
-        let (trouble, cause) = trouble::explain(error, url);
+        self.transport_for(error, url, &trouble::registry_host(&self.url))
+    }
+
+    /// As [`transport_at`](Self::transport_at), for a request to another host than the registry for whose sake it is.
+    pub(super) fn transport_for(&self, error: reqwest::Error, url: &Url, registry: &str) -> Error {
+        let (trouble, cause) = trouble::explain(error, url, registry);
         self.no_answer(trouble, cause)
     }
 

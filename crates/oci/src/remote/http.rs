@@ -46,9 +46,37 @@ pub(super) fn runtime() -> Result<&'static Runtime, Error> {
         .map_err(|cause| Error::Client { cause: cause.clone() })
 }
 
-/// A client for the registry of `base`, which follows no redirects: [`redirect`](super::redirect) does.
-pub(super) fn client(base: &Url, options: &TransportOptions) -> Result<reqwest::Client, Error> {
-    let certificates = Certificates::of(base, &options.tls)?;
+/// The HTTP clients for one registry. They follow no redirects: [`redirect`](super::redirect) does.
+#[derive(Clone)]
+pub(super) struct Connections {
+    home: reqwest::Client,
+    /// Shows no certificate of ours.
+    elsewhere: reqwest::Client,
+}
+
+impl Connections {
+    /// Those for the registry of `base`.
+    pub(super) fn of(base: &Url, options: &TransportOptions) -> Result<Self, Error> {
+        let mut certificates = Certificates::of(base, &options.tls)?;
+        let home = client(base, options, &certificates)?;
+        let elsewhere = match certificates.identity.take() {
+            Some(_) => client(base, options, &certificates)?,
+            None => home.clone(),
+        };
+        Ok(Self { home, elsewhere })
+    }
+
+    /// The client for the registry itself and its token server, or for where these lead.
+    pub(super) fn client(&self, at_home: bool) -> &reqwest::Client {
+        if at_home { &self.home } else { &self.elsewhere }
+    }
+}
+
+fn client(
+    base: &Url,
+    options: &TransportOptions,
+    certificates: &Certificates,
+) -> Result<reqwest::Client, Error> {
     let builder = || {
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("strata/", env!("CARGO_PKG_VERSION")))

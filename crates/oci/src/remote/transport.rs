@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::http;
+use super::http::Connections;
 use super::pace::Pace;
 use super::trouble::registry_host;
 use crate::{BlobCache, CredentialStore, Error};
@@ -77,7 +77,8 @@ pub enum UploadMode {
 pub struct TlsOptions {
     /// Files of certificate authorities (PEM), to be trusted for every registry.
     pub authorities: Vec<PathBuf>,
-    /// A certificate (PEM) and its key to show to every registry that asks.
+    /// A certificate (PEM) and its key to show to every registry and token server that asks, and not to where these
+    /// redirect.
     pub client_certificate: Option<(PathBuf, PathBuf)>,
     /// Directories as Docker and podman have them: `HOST[:PORT]/*.crt` are authorities, `*.cert` and `*.key` a client
     /// certificate, for that registry alone.
@@ -177,7 +178,7 @@ struct Shared {
 /// What all repositories of one registry share.
 #[derive(Clone)]
 pub(super) struct Host {
-    pub(super) http: reqwest::Client,
+    pub(super) connections: Connections,
     pub(super) pace: Arc<Pace>,
 }
 
@@ -200,7 +201,7 @@ impl Transport {
             return Ok(host.clone());
         }
         let host = Host {
-            http: http::client(base, self.options())?,
+            connections: Connections::of(base, self.options())?,
             pace: Arc::new(Pace::new(registry_host(base))),
         };
         hosts.insert(key, host.clone());

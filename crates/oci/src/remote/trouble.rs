@@ -23,17 +23,23 @@ pub enum Trouble {
     Unsendable,
 }
 
-/// What kind of failure `error` is that came up when `url` was asked, and its causes with what may help.
-pub(super) fn explain(error: reqwest::Error, url: &Url) -> (Trouble, String) {
+/// What kind of failure `error` is that came up when `url` was asked, and its causes with what may help. `registry` is
+/// by whose certificates that is done, and may have led there.
+pub(super) fn explain(error: reqwest::Error, url: &Url, registry: &str) -> (Trouble, String) {
     let trouble = classify(&error);
     let tls = in_chain::<rustls::Error>(&error).cloned();
     let mut text = cause(error);
     let advice = match &tls {
-        Some(tls) => advice(tls, url),
+        Some(tls) => advice(tls, url, registry),
         None if text.contains("tls handshake eof") => Some(no_tls(url)),
         None if text.contains("proxy authorization required") => Some(
             "the proxy wants to know who asks: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT".to_string(),
         ),
+        None if text.contains("tunnel error") => Some(format!(
+            "the way to {} is by the proxy that HTTPS_PROXY or ALL_PROXY names: check that, or except the host with \
+             NO_PROXY",
+            registry_host(url)
+        )),
         None => None,
     };
     if let Some(advice) = advice {
@@ -86,12 +92,15 @@ fn classify(error: &reqwest::Error) -> Trouble {
 }
 
 /// What helps against a TLS failure with the host of `url`.
-fn advice(error: &rustls::Error, url: &Url) -> Option<String> {
+fn advice(error: &rustls::Error, url: &Url, registry: &str) -> Option<String> {
     let host = registry_host(url);
     match error {
-        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => Some(format!(
+        // The latter is an authority of the same name as one that is known, and another.
+        rustls::Error::InvalidCertificate(
+            CertificateError::UnknownIssuer | CertificateError::BadSignature,
+        ) => Some(format!(
             "{host}'s certificate is signed by an authority that this system does not know: give its certificate with \
-             --ca-file, or put it into /etc/docker/certs.d/{host}/ca.crt"
+             --ca-file, or put it into /etc/docker/certs.d/{registry}/ca.crt"
         )),
         rustls::Error::InvalidCertificate(
             CertificateError::Expired
@@ -100,6 +109,11 @@ fn advice(error: &rustls::Error, url: &Url) -> Option<String> {
             | CertificateError::NotValidYetContext { .. },
         ) => Some("check the clock of this machine; else the registry needs a new certificate".to_string()),
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(no_tls(url)),
+        rustls::Error::AlertReceived(AlertDescription::CertificateRequired) if host != registry => {
+            Some(format!(
+                "{host}, to which {registry} leads, wants a client certificate, and those are for registries alone"
+            ))
+        }
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) => Some(format!(
             "{host} wants a client certificate: give one with --client-cert and --client-key, or put it into \
              /etc/docker/certs.d/{host}/ as client.cert and client.key"

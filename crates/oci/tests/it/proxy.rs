@@ -56,6 +56,14 @@ fn a_proxy_is_used_where_the_environment_says_so() {
 }
 
 #[test]
+fn a_proxy_that_is_not_there_is_told_from_a_registry_that_is_not_there() {
+    for proxy in ["http://ada:hunter2@proxy.invalid:3128", "http://ada:hunter2@127.0.0.1:1"] {
+        let answer = asking("oci://registry.invalid/some/cache", &[("HTTPS_PROXY", proxy)]);
+        assert!(answer.contains("is by the proxy") && !answer.contains("hunter2"), "{answer}");
+    }
+}
+
+#[test]
 fn a_proxy_that_refuses_is_named_without_its_password() {
     let proxy = FaultServer::always(|| reply(407, &[("Proxy-Authenticate", "Basic realm=x")], ""));
     let with_password = proxy.base().replace("//", "//ada:hunter2@");

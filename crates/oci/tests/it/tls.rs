@@ -83,6 +83,55 @@ fn a_client_certificate_is_shown_to_who_asks_for_it() {
 }
 
 #[test]
+fn a_client_certificate_is_not_shown_to_where_the_registry_leads() {
+    let (authority, storage) = (Authority::new(), tags());
+    let elsewhere = TlsFront::with(&authority, storage.port(), "127.0.0.1", true);
+    let target = format!("https://127.0.0.1:{}/elsewhere", elsewhere.port());
+    let server = FaultServer::always(move || reply(307, &[("Location", &target)], ""));
+    let front = TlsFront::with(&authority, server.port(), "127.0.0.1", true);
+    let tls = TlsOptions {
+        authorities: vec![authority.file()],
+        client_certificate: Some(authority.client("ada")),
+        ..TlsOptions::default()
+    };
+    let error = front.repository(with(tls)).tags().unwrap_err().to_string();
+    assert_eq!(server.log().len(), 1, "the registry itself was shown it");
+    assert!(storage.log().is_empty(), "{:?}", storage.log());
+    let expected = format!("127.0.0.1:{}, to which 127.0.0.1:{} leads", elsewhere.port(), front.port());
+    assert!(error.contains(&expected), "{error}");
+}
+
+#[test]
+fn an_authority_is_to_be_given_to_the_registry_that_leads_to_what_it_signed() {
+    let (authority, other, storage) = (Authority::new(), Authority::new(), tags());
+    let elsewhere = TlsFront::start(&other, storage.port());
+    let base = format!("https://127.0.0.1:{}", elsewhere.port());
+    let directory = tempfile::tempdir().unwrap();
+    for (asked_before, status) in [307, 401].into_iter().enumerate() {
+        let (target, challenge) = (format!("{base}/x"), format!("Bearer realm=\"{base}/token\""));
+        let server = FaultServer::always(move || {
+            reply(status, &[("Location", &target), ("WWW-Authenticate", &challenge)], "")
+        });
+        let front = TlsFront::start(&authority, server.port());
+        let own = directory.path().join(format!("127.0.0.1:{}", front.port()));
+        fs::create_dir(&own).unwrap();
+        fs::copy(authority.file(), own.join("ca.crt")).unwrap();
+        let tls = with(TlsOptions {
+            host_directories: vec![directory.path().to_path_buf()],
+            ..TlsOptions::default()
+        });
+        let error = front.repository(tls.clone()).tags().unwrap_err().to_string();
+        let place = format!("certs.d/127.0.0.1:{}/", front.port());
+        assert!(error.contains(&place), "{error}");
+        assert_eq!(storage.log().len(), asked_before);
+        // It helps to do so.
+        fs::copy(other.file(), own.join("other.crt")).unwrap();
+        let _ = front.repository(tls).tags();
+        assert_eq!(storage.log().len(), asked_before + 1);
+    }
+}
+
+#[test]
 fn a_key_that_does_not_fit_is_said_before_anything_is_sent() {
     let authority = Authority::new();
     let (certificate, key) = authority.client("ada");

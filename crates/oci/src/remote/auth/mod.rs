@@ -33,6 +33,7 @@ use self::token_server::TokenServer;
 use self::tokens::Tokens;
 use self::wallet::{Held, Wallet};
 use super::exchange::Exchange;
+use super::http::Connections;
 use super::transport::TransportOptions;
 use crate::{Credentials, Error, Identity};
 
@@ -84,13 +85,13 @@ impl Authenticator {
     /// Only for URLs that are [`the registry's`](Self::is_registry).
     pub(super) async fn authorization(
         &self,
-        http: &reqwest::Client,
+        connections: &Connections,
         scope: &Scope,
     ) -> Result<Option<Authorization>, Error> {
         let known = match self.wanted() {
             Wanted::Nothing | Wanted::Other(_) => return Ok(None),
             Wanted::Token(server) => {
-                self.tokens.get(scope, || self.fetch(http, &server, scope)).await.map(Some)
+                self.tokens.get(scope, || self.fetch(connections, &server, scope)).await.map(Some)
             }
             Wanted::Credentials => {
                 self.wallet.credentials().await.map(|held| held.and_then(|held| held.authorization()))
@@ -103,7 +104,7 @@ impl Authenticator {
     /// the answer stands.
     pub(super) async fn answer(
         &self,
-        http: &reqwest::Client,
+        connections: &Connections,
         exchange: &Exchange,
         response: &Response,
         scope: &Scope,
@@ -145,7 +146,7 @@ impl Authenticator {
         self.want(wanted.clone());
         match wanted {
             Wanted::Token(server) => {
-                let token = self.tokens.get_exact(scope, || self.fetch(http, &server, scope)).await;
+                let token = self.tokens.get_exact(scope, || self.fetch(connections, &server, scope)).await;
                 token.map(Some).map_err(Error::Authorization)
             }
             _ => Ok(held.and_then(Held::authorization)),
@@ -205,18 +206,19 @@ impl Authenticator {
     /// Asks `server` for a token; once more if it refuses credentials that may have been replaced since.
     fn fetch(
         &self,
-        http: &reqwest::Client,
+        connections: &Connections,
         server: &TokenServer,
         scope: &Scope,
     ) -> impl Future<Output = Outcome<Arc<Token>>> + Send + 'static {
         let (wallet, options) = (Arc::clone(&self.wallet), self.options.clone());
-        let (http, server, host) = (http.clone(), server.clone(), self.host.clone());
+        let (connections, server, host) = (connections.clone(), server.clone(), self.host.clone());
         let scope = scope.clone();
         async move {
             let ask = async |held: Option<&Held>| -> Result<Arc<Token>, Error> {
-                let (http, options, server) = (&http, &options, &server);
+                let (connections, options, server) = (&connections, &options, &server);
                 let credentials = held.map(|held| &held.credentials);
-                let request = TokenRequest { http, options, server, host: &host, scope: &scope, credentials };
+                let request =
+                    TokenRequest { connections, options, server, host: &host, scope: &scope, credentials };
                 let token = request.send().await?;
                 held.inspect(|held| held.accept());
                 Ok(Arc::new(token))

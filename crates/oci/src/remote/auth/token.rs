@@ -17,6 +17,7 @@ use super::token_answer::Token;
 use super::token_server::TokenServer;
 use crate::remote::answer;
 use crate::remote::exchange::Exchange;
+use crate::remote::http::Connections;
 use crate::remote::redirect::Route;
 use crate::remote::retry::{Backoff, Failure};
 use crate::remote::transport::{Notice, TransportOptions};
@@ -30,7 +31,7 @@ const CLIENT_ID: &str = "strata";
 
 /// Asks for a token.
 pub(super) struct TokenRequest<'a> {
-    pub(super) http: &'a reqwest::Client,
+    pub(super) connections: &'a Connections,
     pub(super) options: &'a TransportOptions,
     pub(super) server: &'a TokenServer,
     /// The registry whose tokens they are, for messages.
@@ -96,7 +97,8 @@ impl TokenRequest<'_> {
         let exchange = &message.exchange;
         let mut route = Route::of(exchange, true);
         loop {
-            let mut request = self.http.request(route.method.clone(), route.url.clone());
+            let mut request =
+                self.connections.client(route.at_home).request(route.method.clone(), route.url.clone());
             if let Some(authorization) = message.authorization.as_ref().filter(|_| route.at_home) {
                 request = request.header(AUTHORIZATION, authorization.clone());
             }
@@ -111,7 +113,9 @@ impl TokenRequest<'_> {
             }
             let idle = self.options.timeouts.idle;
             let response = match tokio::time::timeout(idle, request.send()).await {
-                Ok(outcome) => outcome.map_err(|error| exchange.transport(error))?,
+                Ok(outcome) => {
+                    outcome.map_err(|error| exchange.transport_for(error, &route.url, self.host))?
+                }
                 Err(_) => return Err(exchange.silence(idle)),
             };
             if !route.follow(exchange, &response)? {
@@ -185,9 +189,10 @@ pub(super) mod tests {
         use_it: impl FnOnce(&TokenRequest<'_>) -> T,
     ) -> T {
         let realm = Url::parse("https://auth/token?tenant=a%20b").unwrap();
+        let options = TransportOptions::default();
         let request = TokenRequest {
-            http: &reqwest::Client::builder().tls_certs_only([]).build().unwrap(),
-            options: &TransportOptions::default(),
+            connections: &Connections::of(&realm, &options).unwrap(),
+            options: &options,
             server: &TokenServer { realm, service: Some("the service".into()) },
             host: "registry",
             scope,

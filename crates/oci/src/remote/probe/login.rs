@@ -56,7 +56,8 @@ pub fn check_login(
 async fn asks(root: &Url, transport: &Transport) -> Result<bool, Error> {
     let exchange = Exchange::new(Method::GET, root.clone());
     let idle = transport.options().timeouts.idle;
-    match tokio::time::timeout(idle, transport.host(root)?.http.get(root.clone()).send()).await {
+    let connections = transport.host(root)?.connections;
+    match tokio::time::timeout(idle, connections.client(true).get(root.clone()).send()).await {
         Ok(Ok(answer)) => Ok(answer.status() != StatusCode::OK || answer::Head::of(&answer).is_html()),
         Ok(Err(error)) => Err(exchange.transport(error)),
         Err(_) => Err(exchange.silence(idle)),
