@@ -28,7 +28,7 @@ use super::request::Request;
 use super::retry::Backoff;
 use super::setback::Setback;
 use super::{UploadMode, blob_size};
-use crate::{BlobSource, Digest, Error, Uploaded};
+use crate::{BlobSource, Digest, Error, ErrorKind, Uploaded};
 
 /// How often bodies may break off without leaving anything behind before smaller ones are tried. A proxy that refuses
 /// a big body may close the connection so early that its 413 is lost.
@@ -100,11 +100,14 @@ impl Upload<'_> {
     async fn run(mut self, mount_from: Option<&str>) -> Result<Uploaded, Error> {
         const SENT: Uploaded = Uploaded { existed: false, mounted: false };
         let mut first = match mount_from {
-            Some(from) => match self.mount(from).await? {
-                Begun::Stored => return Ok(Uploaded { existed: false, mounted: true }),
-                Begun::Session(session) => Some(session),
-                // The right to read there may be missing; there is still the right to write here.
-                Begun::Refused(_) => None,
+            Some(from) => match self.mount(from).await {
+                Ok(Begun::Stored) => return Ok(Uploaded { existed: false, mounted: true }),
+                Ok(Begun::Session(session)) => Some(session),
+                // The right to read there may be missing, for which a registry refuses the request and a token server
+                // the token; there is still the right to write here.
+                Ok(Begun::Refused(_)) => None,
+                Err(error) if error.kind() == ErrorKind::Denied => None,
+                Err(error) => return Err(error),
             },
             None => None,
         };

@@ -4,9 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use strata_oci::{Credentials, ErrorKind, Identity, Repository, Secret};
+use strata_oci::{BlobSource, Credentials, ErrorKind, Identity, Repository, Secret, Transport, check_login};
 
-use super::{PASSWORD, authorization, challenge, in_parallel, open, registry, token_allows, user};
+use super::{
+    PASSWORD, authorization, challenge, in_parallel, open, options, registry, scopes, token_allows,
+    token_server, user,
+};
 use crate::fault_server::{FaultServer, Reply, Request, html, reply};
 
 #[test]
@@ -36,6 +39,34 @@ fn a_token_server_that_refuses_says_who_may_not_do_what() {
         }
         assert_eq!(tokens.log().len(), 3, "there is no use in asking again");
     }
+}
+
+#[test]
+fn a_blob_that_may_not_be_taken_from_elsewhere_is_sent() {
+    let issuing = token_server();
+    let issues = issuing.base();
+    // Whoever asks for more than he may gets nothing at all, as GitHub has it.
+    let tokens = FaultServer::start(move |request| match scopes(request).len() {
+        1 => reply(307, &[("Location", &format!("{issues}{}", request.target))], ""),
+        _ => reply(403, &[], "DENIED"),
+    });
+    let registry = registry(challenge(&tokens), token_allows);
+    let blob =
+        BlobSource { mount_from: Some("some/secret".to_string()), ..BlobSource::bytes(b"new".to_vec()) };
+    let uploaded = open(&registry, None).put_blob(&blob).unwrap();
+    assert!(!uploaded.mounted && !uploaded.existed);
+    assert_eq!(tokens.log().iter().filter(|line| line.contains("secret")).count(), 1);
+}
+
+#[test]
+fn a_login_that_a_token_server_refuses_is_no_matter_of_repositories() {
+    let tokens = FaultServer::always(|| reply(401, &[], "no"));
+    let registry = registry(challenge(&tokens), token_allows);
+    let host = format!("127.0.0.1:{}", registry.port());
+    let error = check_login(&host, false, user().unwrap(), &Transport::new(options())).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Denied);
+    let expected = format!("{host} does not let user in: the credentials (the test's own) are wrong");
+    assert!(error.to_string().ends_with(&expected), "{error}");
 }
 
 #[test]
