@@ -76,6 +76,11 @@ impl Diagnosis {
         Self { kind: KIND_USAGE, message, causes: Vec::new(), hint, package: None }
     }
 
+    /// The same, with something else to do about it.
+    pub(crate) fn with_hint(self, hint: &str) -> Self {
+        Self { hint: Some(hint.to_owned()), ..self }
+    }
+
     /// Standard input or the terminal could not be read.
     pub(crate) fn input(error: &io::Error) -> Self {
         Self::system("cannot read what was to be typed or piped", error)

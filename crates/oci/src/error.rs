@@ -50,10 +50,7 @@ pub enum Error {
         words: String,
     },
     /// The registry wants to know who asks, and does not take what it was shown.
-    #[error(
-        "{method} {url}: {status}: {words}: the registry wants other credentials (tried {tried}); `strata login HOST` \
-         keeps some for it"
-    )]
+    #[error("{method} {url}: {status}: {words}: the registry wants other credentials (tried {tried})")]
     Unauthorized {
         /// The HTTP method.
         method: &'static str,

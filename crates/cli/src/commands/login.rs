@@ -10,7 +10,7 @@ use serde_json::json;
 use std::io::{self, BufRead, IsTerminal, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
-use strata_oci::{CredentialStore, Credentials, Location, RepositoryUrl, Secret};
+use strata_oci::{CredentialStore, Credentials, ErrorKind, Location, RepositoryUrl, Secret};
 use strata_ops::{Event, Reporter};
 
 /// What is typed for Docker Hub, and where it is.
@@ -22,7 +22,8 @@ pub(crate) fn login(args: &Login, settings: &Settings, console: &Arc<Console>) -
     let registries = Registries::new(settings, console)?;
     let (username, password) = ask(args, &host)?;
     let credentials = Credentials::password(&*username, password.clone(), "what was just given");
-    let known = strata_oci::check_login(&host, !args.plain_http, credentials, registries.transport())?;
+    let known = strata_oci::check_login(&host, !args.plain_http, credentials, registries.transport());
+    let known = known.map_err(refused)?;
     if known == strata_oci::Login::NotAsked {
         let text = format!("{host} asks for no credentials: nobody knows whether these are right");
         console.event(Event::Warning(&text));
@@ -31,6 +32,18 @@ pub(crate) fn login(args: &Login, settings: &Settings, console: &Arc<Console>) -
     let stored = settings.credential_files.store().store(&file, &host, &username, &password)?;
     let text = format!("logged in to {host} as {username}; the credentials are in {stored}\n");
     Ok(Outcome::new(text, &json!({"registry": host, "username": username, "stored": stored}))?)
+}
+
+/// Whoever is logging in need not be told to log in.
+fn refused(error: strata_oci::Error) -> Diagnosis {
+    let denied = error.kind() == ErrorKind::Denied;
+    let diagnosis = Diagnosis::from(error);
+    if !denied {
+        return diagnosis;
+    }
+    diagnosis.with_hint(
+        "check the user and the password; many registries want an access token in the place of the password",
+    )
 }
 
 /// The user and the password, from wherever they are to come.

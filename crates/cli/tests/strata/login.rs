@@ -40,7 +40,9 @@ fn credentials_are_checked_kept_used_and_forgotten() {
     list().fails(77, &["strata login", &host]);
 
     let file = world.path("home/.docker/config.json");
-    login(&world, &host, "wrong\n", &[]).fails(77, &["401"]);
+    let wrong = login(&world, &host, "wrong\n", &[]);
+    wrong.fails(77, &["401", "as joe", "hint: check the user and the password"]);
+    assert!(!wrong.stderr.contains("strata login"), "{}", wrong.stderr);
     assert!(!file.exists(), "what is wrong is not kept");
     let ran = login(&world, &host, &format!("{PASSWORD}\n"), &[]);
     assert_eq!(ran.code, Some(0), "{}", ran.stderr);

@@ -217,7 +217,6 @@ mod tests {
         let unknown = r#"{"errors":[{"code":"NAME_UNKNOWN"}]}"#;
         for (method, url, status, body, kind, words) in [
             (Method::GET, BLOB, 401, "", ErrorKind::Denied, "tried as ada (from f)"),
-            (Method::GET, BLOB, 401, "", ErrorKind::Denied, "strata login"),
             (
                 Method::GET,
                 BLOB,

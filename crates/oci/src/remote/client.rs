@@ -138,6 +138,11 @@ impl Client {
         self.authenticator.tried()
     }
 
+    /// Whether there are credentials that the registry would take, as far as it has said how it takes them.
+    pub(super) fn takes_credentials(&self) -> bool {
+        self.authenticator.takes_credentials()
+    }
+
     async fn send_counting(&self, request: &Request, backoff: &mut Backoff) -> Result<Response, Error> {
         loop {
             let mut outcome = self.send_once(request).await;

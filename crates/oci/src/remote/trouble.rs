@@ -26,16 +26,21 @@ pub enum Trouble {
 /// What kind of failure `error` is that came up when `url` was asked, and its causes with what may help. `registry` is
 /// by whose certificates that is done, and may have led there.
 pub(super) fn explain(error: reqwest::Error, url: &Url, registry: &str) -> (Trouble, String) {
-    let trouble = classify(&error);
+    let mut trouble = classify(&error);
     let tls = in_chain::<rustls::Error>(&error).cloned();
     let mut text = cause(error);
+    let by_proxy = text.contains("tunnel error");
+    if by_proxy && trouble == Trouble::UnknownHost {
+        // It is the proxy that has no such name.
+        trouble = Trouble::Unreached;
+    }
     let advice = match &tls {
         Some(tls) => advice(tls, url, registry),
         None if text.contains("tls handshake eof") => Some(no_tls(url)),
         None if text.contains("proxy authorization required") => Some(
             "the proxy wants to know who asks: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT".to_string(),
         ),
-        None if text.contains("tunnel error") => Some(format!(
+        None if by_proxy => Some(format!(
             "the way to {} is by the proxy that HTTPS_PROXY or ALL_PROXY names: check that, or except the host with \
              NO_PROXY",
             registry_host(url)

@@ -98,6 +98,17 @@ fn what_a_registry_refuses_is_said_with_what_helps() {
 }
 
 #[test]
+fn logging_in_is_advised_where_it_may_help() {
+    for (challenge, helps) in [("Basic realm=\"x\"", true), ("Negotiate", false)] {
+        let found = of(&FaultServer::always(move || reply(401, &[("WWW-Authenticate", challenge)], "")));
+        let check = found.check("authentication").unwrap();
+        assert_eq!(check.outcome, Outcome::No);
+        let hint = check.hint.as_deref().unwrap_or_default();
+        assert_eq!(hint.contains("strata login 127.0.0.1:"), helps, "{challenge}: {hint}");
+    }
+}
+
+#[test]
 fn chunks_and_sessions_are_as_the_registry_states_them() {
     let server =
         FaultServer::start(|request: &Request| match (request.method.as_str(), request.target.as_str()) {

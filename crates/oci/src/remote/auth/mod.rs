@@ -166,6 +166,11 @@ impl Authenticator {
         }
     }
 
+    /// Whether the registry, by its last challenge, takes credentials of a kind that we could have.
+    pub(super) fn takes_credentials(&self) -> bool {
+        matches!(self.wanted(), Wanted::Token(_) | Wanted::Credentials)
+    }
+
     /// For a message about a 401 or 403 that stands: who we were.
     pub(super) fn tried(&self) -> String {
         let nobody =

@@ -9,9 +9,9 @@ use super::{Check, Outcome};
 use crate::remote::auth::Scope;
 use crate::remote::client::Client;
 use crate::remote::request::Request;
-use crate::remote::trouble::Trouble;
+use crate::remote::trouble::{Trouble, registry_host};
 use crate::remote::{answer, http, manifests};
-use crate::{Credentials, Digest, Error, Transport};
+use crate::{Credentials, Digest, Error, ErrorKind, Transport};
 
 /// The most bytes that are read of a list of tags, of which one is enough.
 const TAGS_LIMIT: u64 = 64 << 20;
@@ -142,7 +142,11 @@ impl Asking<'_> {
             Ok(response) => self.client.failure(&request.exchange, response).await,
             Err(error) => error,
         };
-        let check = Check::of_error(NAME, &error);
+        let mut check = Check::of_error(NAME, &error);
+        if error.kind() == ErrorKind::Denied && self.client.takes_credentials() {
+            let host = registry_host(&self.root);
+            check = check.hint(format!("`strata login {host}` keeps other credentials for it"));
+        }
         Check { detail: format!("{wanted}: {}", check.detail), ..check }
     }
 
