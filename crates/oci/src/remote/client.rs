@@ -254,10 +254,12 @@ impl Client {
     }
 
     fn mind(&self, permit: &Permit, status: StatusCode) {
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            permit.refused();
-        } else if !status.is_server_error() {
-            permit.succeeded();
+        match status {
+            StatusCode::TOO_MANY_REQUESTS => permit.refused(),
+            // Some of the latter mean the rate of requests, too: neither shows that the registry is at work.
+            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {}
+            _ if status.is_server_error() => {}
+            _ => permit.succeeded(),
         }
     }
 

@@ -192,7 +192,7 @@ impl Backoff {
 
     /// Twice as long each time, and made random so that those who failed together do not come back together.
     fn own_delay(&self) -> Duration {
-        let doubled = self.policy.first_delay.saturating_mul(1 << (self.counted - 1).min(20));
+        let doubled = self.policy.first_delay.saturating_mul(1 << (self.failed - 1).min(20));
         doubled.min(self.policy.longest_delay).mul_f64(0.5 + fastrand::f64() / 2.0)
     }
 }
@@ -311,8 +311,12 @@ mod tests {
 
     #[test]
     fn a_request_waits_for_its_turn_while_others_are_served() {
-        let policy =
-            RetryPolicy { attempts: 2, patience: Duration::from_secs(100), ..RetryPolicy::default() };
+        let policy = RetryPolicy {
+            attempts: 2,
+            longest_delay: Duration::from_secs(1),
+            patience: Duration::from_secs(100),
+            ..RetryPolicy::default()
+        };
         let mut backoff = Backoff::new(&policy);
         let waits =
             (1..).take_while(|served| backoff.after(&asking(1).while_serving(*served)).is_some()).count();
@@ -322,6 +326,16 @@ mod tests {
         assert!(backoff.after(&asking(1).while_serving(6)).is_some());
         assert!(backoff.after(&asking(1).while_serving(6)).is_none(), "nobody is served any more");
         assert_eq!(backoff.note().unwrap(), "tried 3 times");
+    }
+
+    #[test]
+    fn whoever_waits_for_its_turn_asks_less_and_less_often() {
+        let policy = RetryPolicy::default();
+        let mut backoff = Backoff::new(&policy);
+        let refusal = |served| answer(429, "", false).while_serving(served);
+        let delays: Vec<Duration> = (1..).map_while(|served| backoff.after(&refusal(served))).collect();
+        assert!(delays.len() < 60, "{} attempts", delays.len());
+        assert!(delays[10..].iter().all(|delay| *delay >= policy.longest_delay / 2), "{delays:?}");
     }
 
     #[test]

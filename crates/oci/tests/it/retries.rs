@@ -177,6 +177,15 @@ fn what_will_not_pass_is_asked_for_once() {
 }
 
 #[test]
+fn a_rate_limit_that_is_a_403_is_no_sign_of_life() {
+    let server = FaultServer::always(|| reply(403, &[], "API rate limit exceeded"));
+    let (options, _) = trying(3);
+    let error = server.repository_with(options).tags().unwrap_err();
+    assert!(error.to_string().contains("tried 3 times"), "{error}");
+    assert_eq!(server.log().len(), 3);
+}
+
+#[test]
 fn what_was_just_put_is_waited_for() {
     let image = Image::new("x");
     let bytes = image.manifest.clone();
