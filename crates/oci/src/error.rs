@@ -16,7 +16,8 @@ use crate::{BlobError, CredentialError, Digest, ManifestError, ManifestRef, Refe
 pub enum ErrorKind {
     /// What was named does not exist there.
     NotFound,
-    /// The registry wants credentials, or does not allow it with those given; or the system does not allow it.
+    /// The registry wants credentials and none can be had, or does not allow it with those given; or the system does not
+    /// allow it.
     Denied,
     /// No answer, or the answer of something that is not the registry.
     Unreachable,
@@ -317,12 +318,12 @@ impl Error {
                 408 | 425 | 429 | 500.. => ErrorKind::TryAgain,
                 _ => ErrorKind::Invalid,
             },
-            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::TokenRefused { .. } => {
-                ErrorKind::Denied
-            }
+            Self::Unauthorized { .. }
+            | Self::Forbidden { .. }
+            | Self::TokenRefused { .. }
+            | Self::Credentials(_) => ErrorKind::Denied,
             Self::Throttled { .. } => ErrorKind::TryAgain,
             Self::DeleteUnsupported { .. } | Self::Certificate { .. } => ErrorKind::Invalid,
-            Self::Credentials(_) => ErrorKind::Io,
             Self::Authorization(error) => match error.kind() {
                 // It is not what was asked for that does not exist: this must not pass for a miss.
                 ErrorKind::NotFound => ErrorKind::Denied,

@@ -123,6 +123,22 @@ fn credential_files_are_asked_in_their_order() {
 }
 
 #[test]
+fn a_file_or_helper_that_cannot_be_used_is_named_with_what_comes_before_it() {
+    let Some((world, registry)) = private() else { return };
+    let (url, file) = (registry.url("cache"), world.path("home/.docker/config.json"));
+    let missing = r#"{"credsStore": "of-no-such-name"}"#;
+    for (content, problem) in
+        [("{hush", "not JSON"), (missing, "docker-credential-of-no-such-name: no such program")]
+    {
+        write(file.clone(), content);
+        let ran = list(&world, &url, &[]);
+        ran.fails(NOT_ALLOWED, &[text(&file), problem, "STRATA_USERNAME with STRATA_PASSWORD, come before"]);
+        assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
+        works(&list(&world, &url, &[("STRATA_USERNAME", USER), ("STRATA_PASSWORD", PASSWORD)]));
+    }
+}
+
+#[test]
 fn the_environment_is_not_for_a_second_registry() {
     let Some((world, registry)) = private() else { return };
     let Some(other) = DockerRegistry::builder().user(USER, PASSWORD).start() else { return };
