@@ -123,19 +123,19 @@ impl<'s> Registries<'s> {
         &self,
         addresses: impl IntoIterator<Item = &'a Address>,
     ) -> Result<Option<Credentials>, Diagnosis> {
-        let hosts: BTreeSet<&str> = addresses.into_iter().filter_map(Address::host).collect();
-        if hosts.is_empty() {
+        let registries: BTreeSet<String> = addresses.into_iter().filter_map(Address::registry).collect();
+        if registries.is_empty() {
             return Ok(None);
         }
         let Some(credentials) = self.settings.credentials()? else { return Ok(None) };
-        if hosts.len() == 1 {
+        if registries.len() == 1 {
             return Ok(Some(credentials));
         }
         self.console.event(Event::Warning(&format!(
             "not using {}: they would go to more than one registry ({}); name one with --mirror, or give each mirror \
              an access pair",
             credentials.origin,
-            hosts.into_iter().collect::<Vec<_>>().join(", ")
+            registries.into_iter().collect::<Vec<_>>().join(", ")
         )));
         Ok(None)
     }

@@ -37,7 +37,7 @@ pub struct Caches<'c> {
     /// The value of an environment variable, for access pairs that name one.
     pub variable: &'c dyn Fn(&str) -> Option<String>,
     /// Who to be where the mirror does not say. Whoever gives them sees to it that they reach the registry only that
-    /// they are meant for: see [`Address::host`].
+    /// they are meant for: see [`Address::registry`].
     pub credentials: Option<Credentials>,
 }
 
@@ -50,10 +50,12 @@ pub struct Address {
 }
 
 impl Address {
-    /// The registry, with its port if it has one; none for a directory.
-    pub fn host(&self) -> Option<&str> {
+    /// The registry as the beginning of its URLs, for credentials that are meant for one; none for a directory. With and
+    /// without TLS it is not the same.
+    pub fn registry(&self) -> Option<String> {
         match self.url.location() {
-            Location::Registry { host, .. } => Some(host),
+            Location::Registry { https: true, host, .. } => Some(format!("https://{host}")),
+            Location::Registry { https: false, host, .. } => Some(format!("http://{host}")),
             _ => None,
         }
     }
@@ -108,9 +110,9 @@ impl Caches<'_> {
     /// # Errors
     /// As [`Caches::credentials`]; for a directory that is no image layout.
     pub fn open(&self, address: &Address) -> Result<Box<dyn Repository>, Error> {
-        let credentials = match address.host() {
-            Some(_) => self.credentials(address)?,
-            None => None,
+        let credentials = match address.url.location() {
+            Location::Registry { .. } => self.credentials(address)?,
+            _ => None,
         };
         Ok(match address.direction {
             Direction::Fetch | Direction::Update => {

@@ -159,6 +159,10 @@ fn the_environment_is_not_for_a_second_registry() {
             "without",
         ],
     );
+    // What is meant for TLS does not go without it.
+    world.ok(["mirror", "remove", "two"]);
+    world.ok(["mirror", "add", "two", &registry.url("c").replace("oci+http://", "oci://")]);
+    assert!(all().stderr.contains("warning: not using STRATA_USERNAME and STRATA_PASSWORD"));
     // A directory is no registry.
     world.ok(["mirror", "remove", "two"]);
     let (_, layout) = world.sample_cache();
