@@ -1,6 +1,7 @@
 //! Getting and deleting blobs.
 
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -28,12 +29,17 @@ pub(crate) async fn get(
 ) -> Result<Response, Failure> {
     let path = layout.blob_path(&digest);
     let (file, size) = blocking(move || {
-        let opened = File::open(&path).and_then(|file| {
-            let metadata = file.metadata()?;
-            Ok((file, metadata.len()))
+        // Looked at first, because to open a pipe is to wait for whoever writes into it.
+        let opened = fs::metadata(&path).and_then(|metadata| {
+            if !metadata.is_file() {
+                return Err(io::ErrorKind::NotFound.into());
+            }
+            let file = File::open(&path)?;
+            let size = file.metadata()?.len();
+            Ok((file, size))
         });
         opened.map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => unknown(&digest),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => unknown(&digest),
             _ => Failure::of_file("read", &error),
         })
     })

@@ -77,7 +77,9 @@ impl Manifests {
         let location = format!("/v2/{}/manifests/{digest}", self.name);
         let headers = [(LOCATION, location), (CONTENT_DIGEST, digest.to_string())];
         let mut response = (StatusCode::CREATED, headers).into_response();
-        if let Some(subject) = subject.and_then(|subject| subject.parse().ok()) {
+        // Not for a digest that referrers cannot be asked for: the client then keeps a list of them itself.
+        let subject = subject.and_then(|subject| subject.parse::<Digest>().ok());
+        if let Some(subject) = subject.and_then(|subject| subject.to_string().parse().ok()) {
             response.headers_mut().insert(OCI_SUBJECT, subject);
         }
         Ok(response)

@@ -1,11 +1,12 @@
 //! [`Session`]: the file of one unfinished upload, and the digest of what is in it.
 //!
 //! The file is the truth: what is in it has come, whatever became of the connection or of the server. The digest is
-//! computed while the bytes come. Only when the server was started anew in between, or writing failed, are they read
-//! again.
+//! computed while the bytes come. Only when the server was started anew in between, or writing failed, or another
+//! server over the same directory has written, are they read again.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -86,14 +87,14 @@ impl Session {
     }
 
     fn try_append(&mut self, chunks: &[Bytes]) -> io::Result<()> {
+        if self.file.is_none() {
+            self.file = Some(self.open()?);
+        }
         let mut hasher = match self.hasher.take() {
             Some(hasher) => hasher,
             None => self.read_again()?,
         };
-        let file = match &mut self.file {
-            Some(file) => file,
-            None => self.file.insert(OpenOptions::new().append(true).open(&self.path)?),
-        };
+        let Some(file) = &mut self.file else { return Ok(()) };
         for chunk in chunks {
             file.write_all(chunk)?;
             hasher.update(chunk);
@@ -101,6 +102,33 @@ impl Session {
         }
         self.hasher = Some(hasher);
         Ok(())
+    }
+
+    /// Opens the file for this process alone: while one server stops, the next one may be writing already.
+    fn open(&mut self) -> io::Result<File> {
+        let file = OpenOptions::new().append(true).open(&self.path)?;
+        file.try_lock().map_err(io::Error::from)?;
+        let (opened, named) = (file.metadata()?, fs::metadata(&self.path)?);
+        if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
+            // It has become a blob meanwhile.
+            return Err(ErrorKind::NotFound.into());
+        }
+        self.compare(&opened);
+        Ok(file)
+    }
+
+    /// Looks whether somebody else has written to the file since.
+    pub(super) fn look_again(&mut self) {
+        if let Ok(metadata) = fs::metadata(&self.path) {
+            self.compare(&metadata);
+        }
+    }
+
+    fn compare(&mut self, metadata: &fs::Metadata) {
+        if metadata.len() != self.received() {
+            self.hasher = None;
+            self.received.store(metadata.len(), Ordering::Release);
+        }
     }
 
     /// Forgets all bytes.
@@ -121,6 +149,8 @@ impl Session {
     /// Makes what has come the blob `digest` of `layout`. If it is something else, nothing of it stays.
     pub(super) fn finish(&mut self, digest: &Digest, layout: &LayoutRepository) -> Result<(), Failure> {
         self.pause();
+        // Held until the file has become a blob, so that nothing is added to what was found right.
+        let _locked = self.open().map_err(|error| self.failure("write", &error))?;
         let hasher = match self.hasher.take() {
             Some(hasher) => hasher,
             None => self.read_again().map_err(|error| self.failure("read", &error))?,
@@ -173,6 +203,12 @@ impl Session {
     fn failure(&self, action: &str, error: &io::Error) -> Failure {
         if error.kind() == ErrorKind::NotFound {
             return Failure::new(Code::BlobUploadUnknown, "the upload's file was removed");
+        }
+        if error.kind() == ErrorKind::WouldBlock {
+            return Failure::new(
+                Code::BlobUploadConflict,
+                "another server over the same directory is writing to this upload; try again later",
+            );
         }
         Failure::of_file(action, error)
     }

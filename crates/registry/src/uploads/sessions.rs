@@ -111,7 +111,12 @@ impl Sessions {
                 known.remove(&path);
                 return Err(unknown());
             };
-            Ok(known.entry(path).or_insert_with(|| Upload::new(session)).clone())
+            let upload = known.entry(path).or_insert_with(|| Upload::new(session)).clone();
+            drop(known);
+            if let Ok(mut idle) = upload.session.try_lock() {
+                idle.look_again();
+            }
+            Ok(upload)
         })
         .await
     }

@@ -106,6 +106,28 @@ async fn a_damaged_session_is_found_out_after_a_restart() {
 }
 
 #[tokio::test]
+async fn what_another_server_adds_to_an_upload_is_not_taken_for_what_was_hashed() {
+    let served = Served::start().await;
+    let bytes = content(300_000);
+    let (whole, begun) = (Digest::of(&bytes), Digest::of(&bytes[..100_000]));
+    let location = served.begin("a").await;
+    assert_eq!(served.patch(&location, 0, &bytes[..100_000]).await.status(), StatusCode::ACCEPTED);
+    // As while one server stops and the next has begun.
+    let other = Served::over(&served.directory, RegistryOptions::default(), None).await;
+    assert_eq!(other.patch(&location, 100_000, &bytes[100_000..200_000]).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(header(&served.get(&location).await, "range"), "0-199999");
+    assert_eq!(served.patch(&location, 200_000, &bytes[200_000..]).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(other.complete(&location, &whole, b"").await.status(), StatusCode::CREATED);
+    assert!(served.get(&format!("/v2/a/blobs/{whole}")).await.bytes().await.unwrap() == bytes);
+    // What one of them has hashed is not what there is now.
+    let location = served.begin("a").await;
+    assert_eq!(served.patch(&location, 0, &bytes[..100_000]).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(other.patch(&location, 100_000, b"x").await.status(), StatusCode::ACCEPTED);
+    refused(served.complete(&location, &begun, b"").await, 400, "DIGEST_INVALID").await;
+    assert_eq!(served.head(&format!("/v2/a/blobs/{begun}")).await.status(), StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn requests_for_one_upload_take_turns() {
     let served = Served::start().await;
     let location = served.begin("a").await;
