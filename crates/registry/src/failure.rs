@@ -126,10 +126,14 @@ impl Failure {
     /// What a failure of a file means to who made the request.
     pub(crate) fn of_file(action: &str, error: &std::io::Error) -> Self {
         match error.kind() {
-            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem if action != "read" => Self::new(
-                Code::Unsupported,
-                format!("the registry's directory does not allow it (cannot {action} a file: {error})"),
-            ),
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem
+                if action != "read" =>
+            {
+                Self::new(
+                    Code::Unsupported,
+                    format!("the registry's directory does not allow it (cannot {action} a file: {error})"),
+                )
+            }
             std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => {
                 Self::new(Code::StorageFull, format!("the registry has no space left ({error})"))
             }

@@ -58,7 +58,12 @@ impl Blobs {
             }
         };
         let path = self.path(&source.digest);
-        fs::rename(&ready, &path).map_err(Error::io("rename a file to", &path))?;
+        if let Err(error) = fs::rename(&ready, &path) {
+            if !matches!(&source.kind, BlobKind::File(given) if *given == ready) {
+                let _ = fs::remove_file(&ready);
+            }
+            return Err(Error::io("rename a file to", &path)(error));
+        }
         Ok(Uploaded { existed: false, mounted: false })
     }
 

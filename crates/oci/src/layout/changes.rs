@@ -19,7 +19,7 @@ pub(super) enum Replaced {
 }
 
 /// One change of the index.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) enum Action {
     /// A tag is to point at a manifest.
     Tag { tag: TagName, manifest: Descriptor, replaced: Replaced },
@@ -39,7 +39,7 @@ pub(super) struct Change {
 }
 
 /// The blobs without which a manifest is not complete.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Needs {
     /// The repository, for errors.
     pub(super) location: String,
@@ -156,4 +156,48 @@ impl Changes {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(name: &str) -> Change {
+        let action = Action::RemoveTag { tag: name.parse().unwrap(), replaced: Replaced::Forgotten };
+        Change { action, needs: None }
+    }
+
+    #[test]
+    fn those_who_wait_for_one_that_panics_go_on_without_it() {
+        let changes = Changes::default();
+        std::thread::scope(|scope| {
+            let changes = &changes;
+            let (begun, wait) = std::sync::mpsc::channel();
+            let leader = scope.spawn(move || {
+                changes.share(change("leader"), |_| {
+                    begun.send(()).unwrap();
+                    while changes.waiting() < 4 {
+                        std::thread::yield_now();
+                    }
+                    // As if they had been in its batch.
+                    lock(&changes.queue).waiting.clear();
+                    panic!("the leader's end")
+                })
+            });
+            wait.recv().unwrap();
+            let others: Vec<_> = (0..4)
+                .map(|number| {
+                    scope.spawn(move || {
+                        changes.share(change(&number.to_string()), |batch| {
+                            batch.iter().for_each(|waiting| waiting.finish(Ok(true)));
+                            Ok(())
+                        })
+                    })
+                })
+                .collect();
+            assert!(leader.join().is_err());
+            assert!(others.into_iter().all(|other| other.join().unwrap().unwrap()));
+        });
+        assert_eq!(changes.waiting(), 0);
+    }
 }

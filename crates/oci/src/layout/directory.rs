@@ -95,10 +95,26 @@ pub(super) fn require(directory: &Path) -> Result<(), Error> {
     Err(Error::NoSuchCache { directory: directory.to_path_buf(), reason })
 }
 
+/// Makes a directory and those above it, so that what is durable in it is not lost with its name.
+pub(super) fn make(directory: &Path) -> Result<(), Error> {
+    let Some(parent) = directory.parent().filter(|_| !directory.is_dir()) else { return Ok(()) };
+    make(parent)?;
+    match fs::create_dir(directory) {
+        // Somebody else was faster.
+        Err(error) if error.kind() == ErrorKind::AlreadyExists && directory.is_dir() => {}
+        made => made.map_err(Error::io("create", directory))?,
+    }
+    match sync_directory(parent) {
+        // One may be allowed to add to a directory, and not to read it.
+        Err(Error::Io { cause, .. }) if cause.kind() == ErrorKind::PermissionDenied => Ok(()),
+        synchronized => synchronized,
+    }
+}
+
 /// Makes `directory`, which holds our own directory and is locked there, a layout.
 pub(super) fn create(directory: &Path) -> Result<(), Error> {
     let blobs = directory.join("blobs/sha256");
-    fs::create_dir_all(&blobs).map_err(Error::io("create", &blobs))?;
+    make(&blobs)?;
     // There may be one from before somebody lost the marker, or was killed before writing it.
     if !directory.join(INDEX).is_file() {
         let index = ImageIndex::default().to_bytes();

@@ -4,11 +4,13 @@
 //! lock they share. How the changes of many threads come to share one replacement is in `changes`.
 
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{ErrorKind, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
 
 use super::blobs::Blobs;
 use super::changes::{Change, Changes, Waiting};
@@ -20,6 +22,12 @@ use crate::{Error, ImageIndex};
 
 /// Tells one state of the file from the next: a rename brings another inode, an edit in place other times.
 type Stamp = (u64, u64, u64, i64, i64, i64, i64);
+
+/// For how long a file that is no index may be one that is being written, and how often and at what intervals (20 ms)
+/// it is read again then.
+const JUST_WRITTEN: Duration = Duration::from_secs(2);
+const HALF_WRITTEN_TRIES: u32 = 25;
+const HALF_WRITTEN_PAUSE: Duration = Duration::from_millis(20);
 
 pub(super) struct IndexFile {
     directory: PathBuf,
@@ -47,7 +55,26 @@ impl IndexFile {
     }
 
     /// The index; `None` if there is no file.
+    ///
+    /// skopeo and podman write the file in place. What is no index just after it was written may be half of one, and
+    /// is read again for a while.
     pub(super) fn read(&self) -> Result<Option<Arc<TaggedIndex>>, Error> {
+        for _ in 0..HALF_WRITTEN_TRIES {
+            match self.try_read() {
+                Err(Error::Document { .. }) if self.was_just_written() => thread::sleep(HALF_WRITTEN_PAUSE),
+                outcome => return outcome,
+            }
+        }
+        self.try_read()
+    }
+
+    fn was_just_written(&self) -> bool {
+        let written = fs::metadata(&self.path).and_then(|metadata| metadata.modified());
+        // A clock that has been put back makes it new, too.
+        written.is_ok_and(|written| written.elapsed().map_or(true, |age| age < JUST_WRITTEN))
+    }
+
+    fn try_read(&self) -> Result<Option<Arc<TaggedIndex>>, Error> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let present = match fs::metadata(&self.path) {
             Ok(metadata) => stamp(&metadata),
@@ -92,6 +119,8 @@ impl IndexFile {
         let doubtful = self.doubtful.load(Ordering::Relaxed);
         let already = |waiting: &Waiting| index.agrees_with(&waiting.change.action);
         let outcomes = if !doubtful && accepted.iter().all(|(waiting, _)| already(waiting)) {
+            // Whoever wrote it may have been killed before it was durable.
+            sync_directory(&self.directory)?;
             accepted.iter().map(|(waiting, _)| index.has(&waiting.change.action)).collect()
         } else {
             // The copy kept for readers is given up first: then there is mostly none to be made of a long list.
@@ -118,9 +147,7 @@ impl IndexFile {
         self.rewrites.fetch_add(1, Ordering::Relaxed);
         let bytes = index.document().to_bytes();
         let bytes = bytes.map_err(Error::document(self.path.display().to_string()))?;
-        let (mut file, scratch) = access.create_file()?;
-        file.write_all(&bytes).and_then(|()| file.sync_all()).map_err(Error::io("write", &scratch))?;
-        fs::rename(&scratch, &self.path).map_err(Error::io("replace", &self.path))?;
+        let file = access.replace(&self.path, &bytes)?;
         self.remember(file.metadata().ok().map(|metadata| (stamp(&metadata), Arc::new(index))));
         sync_directory(&self.directory)
     }

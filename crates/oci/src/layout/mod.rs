@@ -30,6 +30,11 @@ use crate::{
     RawManifest, ReferenceError, Repository, RepositoryUrl, TagName, Uploaded, VerifyingReader, media_type,
 };
 
+/// What a manifest's own bytes are to it.
+const DOCUMENT: &str = "document";
+/// How often a manifest is put again that somebody deletes meanwhile.
+const PUT_AGAIN: usize = 8;
+
 /// An OCI image layout on disk, behind the [`Repository`] trait.
 pub struct LayoutRepository {
     url: RepositoryUrl,
@@ -141,15 +146,22 @@ impl LayoutRepository {
         // Before anything is written, so that a refusal leaves nothing behind; and again when it counts.
         let mut needs = self.needs(reference, media_type, bytes)?;
         needs.check(&self.blobs)?;
-        needs.blobs.push(("document", manifest.clone()));
+        needs.blobs.push((DOCUMENT, manifest.clone()));
         let access = self.access()?;
-        let _ = self.blobs.put(&source, &access)?;
         let action = match tag {
             Some(tag) => Action::Tag { tag: tag.clone(), manifest, replaced },
             None => Action::Keep { manifest },
         };
-        self.index.apply(&access, &self.blobs, Change { action, needs: Some(needs) })?;
-        Ok(source.digest)
+        let mut tries = 0;
+        loop {
+            let _ = self.blobs.put(&source, &access)?;
+            let change = Change { action: action.clone(), needs: Some(needs.clone()) };
+            match self.index.apply(&access, &self.blobs, change) {
+                // Somebody has deleted the manifest before its new entry was there. The last to come is this one.
+                Err(Error::MissingBlob { role: DOCUMENT, .. }) if tries < PUT_AGAIN => tries += 1,
+                outcome => return outcome.map(|_| source.digest),
+            }
+        }
     }
 
     /// Takes something out of the index; false if it is not in it.

@@ -217,10 +217,7 @@ fn putting_and_deleting_at_the_same_time_leave_no_tag_without_its_manifest() {
             for number in 0..4 {
                 scope.spawn(move || {
                     let name = tag(&format!("{round}-{number}"));
-                    match repository.put_manifest(&name, media_type::OCI_MANIFEST, bytes) {
-                        Ok(_) | Err(Error::MissingBlob { role: "document", .. }) => {}
-                        Err(error) => panic!("{error}"),
-                    }
+                    repository.put_manifest(&name, media_type::OCI_MANIFEST, bytes).unwrap();
                 });
                 scope.spawn(move || repository.delete_manifest(&ManifestRef::Digest(digest)).unwrap());
             }
@@ -300,4 +297,41 @@ fn a_handle_goes_on_after_its_layout_was_removed() {
     let bytes = manifest(&repository, "x");
     repository.put_manifest(&tag("b"), media_type::OCI_MANIFEST, &bytes).unwrap();
     assert_eq!(repository.tags().unwrap(), ["b"]);
+}
+
+#[test]
+fn an_index_that_is_being_written_in_place_is_waited_for() {
+    use std::io::Write;
+    let directory = tempfile::tempdir().unwrap();
+    let repository = layout(&directory.path().join("cache"));
+    let bytes = manifest(&repository, "x");
+    repository.put_manifest(&tag("a"), media_type::OCI_MANIFEST, &bytes).unwrap();
+    let path = repository.directory().join("index.json");
+    let text = std::fs::read(&path).unwrap();
+    for written in [0, text.len() / 2] {
+        let mut file = std::fs::File::create(&path).unwrap();
+        file.write_all(&text[..written]).unwrap();
+        thread::scope(|scope| {
+            let reading = scope.spawn(|| repository.tags());
+            thread::sleep(Duration::from_millis(50));
+            file.write_all(&text[written..]).unwrap();
+            assert_eq!(reading.join().unwrap().unwrap(), ["a"]);
+        });
+    }
+}
+
+#[test]
+fn a_replacement_that_fails_leaves_nothing_to_fill_the_disk() {
+    let directory = tempfile::tempdir().unwrap();
+    let repository = layout(&directory.path().join("cache"));
+    let blob = BlobSource::bytes(b"in the way".to_vec());
+    let access = repository.access().unwrap();
+    let scratch = || std::fs::read_dir(access.directory()).unwrap().count();
+    let before = scratch();
+    for path in [repository.directory().join("target"), repository.blob_path(&blob.digest)] {
+        std::fs::create_dir_all(path.join("something")).unwrap();
+    }
+    assert!(access.replace(&repository.directory().join("target"), b"{}").is_err());
+    assert!(repository.put_blob(&blob).is_err());
+    assert_eq!(scratch(), before);
 }

@@ -4,6 +4,7 @@
 //! directory whose lock is free was left behind by a killed writer, whatever its age, and the next writer removes it.
 
 use std::fs::{self, File, OpenOptions};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
@@ -26,6 +27,7 @@ impl WriteAccess {
     /// Makes a scratch directory, and the layout if it is not there yet.
     pub(super) fn begin(layout: &Path) -> Result<Self, Error> {
         let writers = layout.join(OURS).join("writers");
+        directory::make(layout)?;
         fs::create_dir_all(&writers).map_err(Error::io("create", &writers))?;
         // A scratch directory is made and locked under the common lock, so that nobody takes it for abandoned.
         let _guard = lock_writers(layout)?;
@@ -55,6 +57,20 @@ impl WriteAccess {
             .make_in(self.directory(), |path| OpenOptions::new().write(true).create_new(true).open(path))
             .and_then(|file| file.keep().map_err(|error| error.error))
             .map_err(Error::io("create a file in", self.directory()))
+    }
+
+    /// Replaces the file `target` of the layout by one with these bytes, flushed before; the new file. If that fails,
+    /// nothing stays in the scratch directory: a disk that is full is not to be filled by attempts.
+    pub(super) fn replace(&self, target: &Path, bytes: &[u8]) -> Result<File, Error> {
+        let (mut file, scratch) = self.create_file()?;
+        let written = file.write_all(bytes).and_then(|()| file.sync_all());
+        let replaced = written
+            .map_err(Error::io("write", &scratch))
+            .and_then(|()| fs::rename(&scratch, target).map_err(Error::io("replace", target)));
+        if replaced.is_err() {
+            let _ = fs::remove_file(&scratch);
+        }
+        replaced.map(|()| file)
     }
 
     /// Gives a spool file that somebody made here the permissions that files of this writer have.

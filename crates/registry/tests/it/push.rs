@@ -303,7 +303,14 @@ async fn a_manifest_with_a_subject_says_so_whether_the_subject_is_there_or_not()
     // Nobody can ask for the referrers of such a digest, so the client is not told that they are listed.
     let subject = format!("sha512:{}", "0".repeat(128));
     let manifest = String::from_utf8(image.manifest.clone()).unwrap();
-    let manifest = manifest.replacen('{', &format!(r#"{{"subject":{{"mediaType":"{}","digest":"{subject}","size":2}},"#, media_type::OCI_MANIFEST), 1);
+    let manifest = manifest.replacen(
+        '{',
+        &format!(
+            r#"{{"subject":{{"mediaType":"{}","digest":"{subject}","size":2}},"#,
+            media_type::OCI_MANIFEST
+        ),
+        1,
+    );
     let response = served.put_manifest("a", "other", media_type::OCI_MANIFEST, manifest.as_bytes()).await;
     assert_eq!(response.status(), StatusCode::CREATED);
     assert!(response.headers().get("oci-subject").is_none());

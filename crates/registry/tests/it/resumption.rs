@@ -114,7 +114,10 @@ async fn what_another_server_adds_to_an_upload_is_not_taken_for_what_was_hashed(
     assert_eq!(served.patch(&location, 0, &bytes[..100_000]).await.status(), StatusCode::ACCEPTED);
     // As while one server stops and the next has begun.
     let other = Served::over(&served.directory, RegistryOptions::default(), None).await;
-    assert_eq!(other.patch(&location, 100_000, &bytes[100_000..200_000]).await.status(), StatusCode::ACCEPTED);
+    assert_eq!(
+        other.patch(&location, 100_000, &bytes[100_000..200_000]).await.status(),
+        StatusCode::ACCEPTED
+    );
     assert_eq!(header(&served.get(&location).await, "range"), "0-199999");
     assert_eq!(served.patch(&location, 200_000, &bytes[200_000..]).await.status(), StatusCode::ACCEPTED);
     assert_eq!(other.complete(&location, &whole, b"").await.status(), StatusCode::CREATED);
