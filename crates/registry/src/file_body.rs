@@ -4,21 +4,50 @@ use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::body::Body;
 use bytes::Bytes;
 use futures_util::stream;
 use tokio::task::JoinHandle;
 
-/// How much is read at once. Two pieces per answer are in memory.
+/// How much is read at once, at most and at least. Two pieces per answer are in memory.
 const PIECE: u64 = 256 << 10;
+const SMALLEST: u64 = 16 << 10;
+/// How much memory pieces may take together, as long as they need not be smaller than the smallest: the more answers
+/// there are, the smaller are their pieces. A client that has stopped reading keeps its own.
+const MEMORY: u64 = 16 << 20;
+
+/// How many answers are being sent.
+static SENDING: AtomicU64 = AtomicU64::new(0);
+
+/// One of them, until it is dropped.
+struct Sending;
+
+impl Sending {
+    fn begin() -> Self {
+        SENDING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        SENDING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How long a piece is to be while so many answers are being sent.
+fn piece(sending: u64) -> u64 {
+    (MEMORY / (2 * sending.max(1))).clamp(SMALLEST, PIECE)
+}
 
 type Reading = JoinHandle<io::Result<Bytes>>;
 
 /// The bytes `[start, end)` of `file`. No thread waits for a slow client: one is needed only while the disk is read.
 /// A file that is shorter than it was found to be breaks the connection, which is how the client learns of it.
 pub(crate) fn of_file(file: File, start: u64, end: u64) -> Body {
-    let file = Arc::new(file);
+    let file = Arc::new((file, Sending::begin()));
     // Nothing is read before somebody wants it: of a HEAD's answer, only the header is used.
     Body::from_stream(stream::try_unfold((start, None), move |(at, reading)| {
         let file = Arc::clone(&file);
@@ -35,12 +64,25 @@ pub(crate) fn of_file(file: File, start: u64, end: u64) -> Body {
     }))
 }
 
-fn read(file: &Arc<File>, at: u64, end: u64) -> Reading {
+fn read(file: &Arc<(File, Sending)>, at: u64, end: u64) -> Reading {
     let file = Arc::clone(file);
     tokio::task::spawn_blocking(move || {
-        let size = usize::try_from((end - at).min(PIECE)).map_err(io::Error::other)?;
+        let size = usize::try_from((end - at).min(piece(SENDING.load(Ordering::Relaxed))))
+            .map_err(io::Error::other)?;
         let mut piece = vec![0; size];
-        file.read_exact_at(&mut piece, at)?;
+        file.0.read_exact_at(&mut piece, at)?;
         Ok(Bytes::from(piece))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_answers_share_the_memory() {
+        assert_eq!([0, 1, 16, 32].map(piece), [PIECE; 4]);
+        assert_eq!(piece(64), 128 << 10);
+        assert_eq!(piece(1 << 20), SMALLEST);
+    }
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use axum::body::{Body, BodyDataStream, HttpBody};
+use axum::http::HeaderMap;
+use axum::http::header::EXPECT;
 use bytes::Bytes;
 use futures_util::StreamExt;
 use tokio::time::timeout;
@@ -19,6 +21,8 @@ const LINGER_BYTES: usize = 64 << 20;
 pub(crate) struct Incoming {
     /// `None` once it has ended, or broke.
     stream: Option<BodyDataStream>,
+    /// Whether the client sends it only when it is asked for (RFC 9110 section 10.1.1), which to read is to do.
+    waits: bool,
 }
 
 /// The body ended before its end.
@@ -26,13 +30,17 @@ pub(crate) struct Incoming {
 pub(crate) struct Broken(pub(crate) String);
 
 impl Incoming {
-    pub(crate) fn new(body: Body) -> Self {
-        Self { stream: (!body.is_end_stream()).then(|| body.into_data_stream()) }
+    /// The body of a request with these headers.
+    pub(crate) fn new(body: Body, headers: &HeaderMap) -> Self {
+        let waits =
+            headers.get(EXPECT).is_some_and(|what| what.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+        Self { stream: (!body.is_end_stream()).then(|| body.into_data_stream()), waits }
     }
 
     /// The next bytes; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Bytes>, Broken> {
         let Some(stream) = &mut self.stream else { return Ok(None) };
+        self.waits = false;
         let outcome = match timeout(SILENCE, stream.next()).await {
             Ok(Some(Ok(bytes))) => return Ok(Some(bytes)),
             Ok(Some(Err(error))) => Err(Broken(format!("the connection broke: {error}"))),
@@ -46,7 +54,7 @@ impl Incoming {
 
 impl Drop for Incoming {
     fn drop(&mut self) {
-        let Some(mut stream) = self.stream.take() else { return };
+        let Some(mut stream) = self.stream.take().filter(|_| !self.waits) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         runtime.spawn(timeout(LINGER, async move {
             let mut unwanted = 0;

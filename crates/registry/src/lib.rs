@@ -10,6 +10,7 @@ mod document;
 mod failure;
 mod file_body;
 mod htpasswd;
+mod idle;
 mod incoming;
 mod json;
 mod manifests;

@@ -1,12 +1,14 @@
 //! Getting, putting and deleting manifests.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
 use axum::response::{IntoResponse, Response};
 use strata_oci::{Descriptor, Digest, Error, LayoutRepository, ManifestRef, Repository, TagName, media_type};
 use tokio::sync::Semaphore;
+use tokio::time::timeout;
 
 use crate::blobs::CONTENT_DIGEST;
 use crate::blocking::{blocking, stopping};
@@ -21,6 +23,11 @@ pub(crate) const LIMIT: usize = 4 << 20;
 /// How much memory, in KiB, manifests may take that are on their way in. Blobs go to disk as they come; manifests
 /// are read whole.
 const MEMORY: usize = 16 << 10;
+/// What one manifest counts for at least, in KiB, however small it is: each that is put keeps a thread waiting for its
+/// turn to change the index, and others must be left to serve what is got.
+const LEAST: u32 = 64;
+/// How long a manifest may take to come. A few slow clients must not keep the memory from all others.
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Says that the registry lists the manifest among the referrers of this subject.
 const OCI_SUBJECT: HeaderName = HeaderName::from_static("oci-subject");
@@ -69,9 +76,10 @@ impl Manifests {
         let delivered = request.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let delivered = media_type::essence(delivered);
         let length = length(request)?;
-        let kibibytes = u32::try_from(length.unwrap_or(LIMIT) / 1024 + 1).unwrap_or(u32::MAX);
+        let kibibytes = u32::try_from(length.unwrap_or(LIMIT) / 1024 + 1).unwrap_or(u32::MAX).max(LEAST);
         let _memory = memory.acquire_many(kibibytes).await.map_err(|_| stopping())?;
-        let bytes = read(body, length.unwrap_or_default()).await?;
+        let bytes =
+            timeout(PATIENCE, read(body, length.unwrap_or_default())).await.map_err(|_| too_slow())??;
         let layout = Arc::clone(&self.layout);
         let (digest, subject) = blocking(move || target.put(&layout, &delivered, &bytes)).await?;
         let location = format!("/v2/{}/manifests/{digest}", self.name);
@@ -198,6 +206,11 @@ async fn read(mut body: Incoming, expected: usize) -> Result<Vec<u8>, Failure> {
 
 fn too_large() -> Failure {
     Failure::new(Code::ManifestTooLarge, format!("the manifest has more than {LIMIT} bytes"))
+}
+
+fn too_slow() -> Failure {
+    let message = format!("the manifest has not come within {} seconds", PATIENCE.as_secs());
+    Failure::new(Code::ManifestInvalid, message)
 }
 
 fn unknown(reference: &str) -> Failure {

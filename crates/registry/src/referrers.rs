@@ -15,21 +15,14 @@ use crate::query::Query;
 
 const FILTERS_APPLIED: HeaderName = HeaderName::from_static("oci-filters-applied");
 
-/// How many manifests are remembered before all are forgotten.
-const REMEMBERED: usize = 1 << 20;
+/// How many manifests are remembered before all are forgotten: about 20 MB.
+const REMEMBERED: usize = 1 << 18;
 
-/// What each manifest is about. A digest never says anything else, so each is read once.
+/// What each manifest is about. A digest never says anything else, so each is read once, and those that are listed
+/// again for every answer: annotations may be long, and are not kept in memory.
 #[derive(Default)]
 pub(crate) struct Referrers {
-    known: Mutex<Known>,
-}
-
-#[derive(Default)]
-struct Known {
-    /// Those that have no subject, which are nearly all.
-    without: HashSet<Digest>,
-    /// The others, with their subjects.
-    with: HashMap<Digest, (Digest, Descriptor)>,
+    subjects: Mutex<HashMap<Digest, Option<Digest>>>,
 }
 
 impl Referrers {
@@ -72,47 +65,46 @@ impl Referrers {
             if !seen.insert(entry.digest) {
                 continue;
             }
-            if let Some((about, descriptor)) = self.look_at(layout, &entry)
-                && about == subject
-            {
-                found.push(descriptor);
+            if self.known(&entry.digest).is_some_and(|about| about != Some(subject)) {
+                continue;
+            }
+            // One that cannot be read is about nothing.
+            let Ok(Some(raw)) = layout.manifest(&ManifestRef::Digest(entry.digest)) else { continue };
+            let Ok(document) = Document::parse(&raw.bytes) else { continue };
+            let about = document.subject.as_deref().and_then(|subject| subject.parse().ok());
+            self.remember(entry.digest, about);
+            if about == Some(subject) {
+                found.push(described(&entry, raw.bytes.len(), document)?);
             }
         }
         Ok(found)
     }
 
-    /// What the manifest is about, and what is to be said of it. One that cannot be read is about nothing.
-    fn look_at(&self, layout: &LayoutRepository, entry: &Descriptor) -> Option<(Digest, Descriptor)> {
-        {
-            let known = self.lock();
-            if known.without.contains(&entry.digest) {
-                return None;
-            }
-            if let Some(found) = known.with.get(&entry.digest) {
-                return Some(found.clone());
-            }
-        }
-        let raw = layout.manifest(&ManifestRef::Digest(entry.digest)).ok()??;
-        let document = Document::parse(&raw.bytes).ok()?;
-        let about = document.subject.as_deref().and_then(|subject| subject.parse().ok());
-        let mut known = self.lock();
-        if known.without.len() + known.with.len() > REMEMBERED {
-            *known = Known::default();
-        }
-        let Some(about) = about else {
-            known.without.insert(entry.digest);
-            return None;
-        };
-        let mut descriptor = Descriptor::new(&entry.media_type, entry.digest, raw.bytes.len() as u64);
-        descriptor.annotations = document.annotations;
-        if let Some(kind) = &document.artifact_type {
-            descriptor.extra.set("artifactType", kind).ok()?;
-        }
-        known.with.insert(entry.digest, (about, descriptor.clone()));
-        Some((about, descriptor))
+    /// What the manifest is about, if anything; `None` if it has not been read yet.
+    fn known(&self, manifest: &Digest) -> Option<Option<Digest>> {
+        self.lock().get(manifest).copied()
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn remember(&self, manifest: Digest, about: Option<Digest>) {
+        let mut subjects = self.lock();
+        if subjects.len() >= REMEMBERED {
+            *subjects = HashMap::new();
+        }
+        subjects.insert(manifest, about);
     }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Option<Digest>>> {
+        self.subjects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What is said of a manifest in the list of referrers (distribution specification 1.1, "Listing Referrers").
+fn described(entry: &Descriptor, size: usize, document: Document) -> Result<Descriptor, Failure> {
+    let mut descriptor = Descriptor::new(&entry.media_type, entry.digest, size as u64);
+    descriptor.annotations = document.annotations;
+    if let Some(kind) = &document.artifact_type {
+        let set = descriptor.extra.set("artifactType", kind);
+        set.map_err(|error| Failure::new(Code::Unknown, error.to_string()))?;
+    }
+    Ok(descriptor)
 }

@@ -46,7 +46,7 @@ pub(crate) fn router(service: Arc<Service>) -> Router {
 async fn answer(State(service): State<Arc<Service>>, request: Request) -> Response {
     let is_head = request.method() == Method::HEAD;
     let (head, body) = request.into_parts();
-    let body = Incoming::new(body);
+    let body = Incoming::new(body, &head.headers);
     let outcome = if head.method == Method::GET || is_head {
         service.answer(head, body).await
     } else {

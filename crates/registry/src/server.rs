@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::{Listener, ListenerExt};
+use axum::serve::Listener;
 use rustls_pki_types::pem::PemObject;
 use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::net::{TcpListener, TcpStream};
@@ -18,11 +18,15 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 use crate::RegistryError;
+use crate::idle::Idle;
 
 /// How long requests may take to finish once the server is to stop. Uploads that are cut off then can be resumed.
 const GRACE: Duration = Duration::from_secs(30);
 /// How long a client may take for its part of the TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(20);
+/// How long nothing may go over a connection: longer than a client keeps one that it may need again, and than the
+/// registry takes for anything that it does in between.
+const IDLE: Duration = Duration::from_secs(15 * 60);
 /// How many connections may be shaking hands or waiting to be taken.
 const PENDING: usize = 64;
 
@@ -92,14 +96,30 @@ pub async fn serve(
             tokio::select! { outcome = serving.into_future() => outcome, () = overdue => Ok(()) }
         }
         None => {
-            let listener = listener.tap_io(|stream| {
-                let _ = stream.set_nodelay(true);
-            });
+            let listener = PlainListener(listener);
             let serving = axum::serve(listener, service).with_graceful_shutdown(stop);
             tokio::select! { outcome = serving.into_future() => outcome, () = overdue => Ok(()) }
         }
     };
     outcome.map_err(RegistryError::Listener)
+}
+
+/// Connections as they come.
+struct PlainListener(TcpListener);
+
+impl Listener for PlainListener {
+    type Io = Idle<TcpStream>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, Self::Addr) {
+        let (stream, peer) = Listener::accept(&mut self.0).await;
+        let _ = stream.set_nodelay(true);
+        (Idle::new(stream, IDLE), peer)
+    }
+
+    fn local_addr(&self) -> io::Result<Self::Addr> {
+        self.0.local_addr()
+    }
 }
 
 /// Connections whose TLS handshake is done. Each shakes hands in a task of its own: a slow one keeps nobody waiting.
@@ -132,12 +152,12 @@ impl TlsListener {
 }
 
 impl Listener for TlsListener {
-    type Io = TlsStream<TcpStream>;
+    type Io = Idle<TlsStream<TcpStream>>;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
         match self.ready.recv().await {
-            Some(connection) => connection,
+            Some((stream, peer)) => (Idle::new(stream, IDLE), peer),
             // The task that accepts has gone: so will this server.
             None => std::future::pending().await,
         }

@@ -9,6 +9,7 @@ mod session;
 mod sessions;
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::http::header::{LOCATION, RANGE};
 use axum::http::{HeaderMap, HeaderName, StatusCode};
@@ -49,7 +50,7 @@ impl Uploads {
     ) -> Result<Response, Failure> {
         if let Some(wanted) = query.get("mount") {
             let digest = route::digest(wanted)?;
-            if self.mount(digest, query.get("from"), repositories).await? {
+            if self.mount(digest, query.get("from"), Arc::clone(&repositories)).await? {
                 return Ok(blobs::created(&self.name, &digest));
             }
         } else if let Some(digest) = query.get("digest") {
@@ -65,6 +66,13 @@ impl Uploads {
             }
             self.sessions.forget(&self.layout, &id);
             return outcome;
+        }
+        if self.sessions.is_untidy(Instant::now()) {
+            tokio::task::spawn_blocking(move || {
+                for directory in repositories.directories() {
+                    remove_abandoned(&directory);
+                }
+            });
         }
         let (id, _) = self.sessions.begin(Arc::clone(&self.layout)).await?;
         Ok(self.progress(StatusCode::ACCEPTED, &id, 0))

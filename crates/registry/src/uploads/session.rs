@@ -14,11 +14,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use strata_oci::{Digest, LayoutRepository};
+use tokio::task::JoinHandle;
 
 use crate::failure::{Code, Failure};
 
 /// How much is read at once when the digest is computed again.
 const CHUNK: usize = 1 << 20;
+
+/// After how many bytes the disk is told to begin. What is left for the end, when the client waits for its answer, is
+/// little then.
+const FLUSH: u64 = 32 << 20;
 
 /// An upload that is being written to.
 pub(crate) struct Session {
@@ -29,6 +34,9 @@ pub(crate) struct Session {
     hasher: Option<Sha256>,
     /// How many bytes the file has. Others may look at it meanwhile.
     received: Arc<AtomicU64>,
+    /// How many bytes have come since the disk was last told to write, and whether it is still about it.
+    unflushed: u64,
+    flushing: Option<JoinHandle<()>>,
     /// Whether it was finished or given up, so that the file is gone.
     ended: bool,
 }
@@ -55,7 +63,15 @@ impl Session {
 
     fn at(path: &Path, received: u64) -> Self {
         let received = Arc::new(AtomicU64::new(received));
-        Self { path: path.to_path_buf(), file: None, hasher: None, received, ended: false }
+        Self {
+            path: path.to_path_buf(),
+            file: None,
+            hasher: None,
+            received,
+            unflushed: 0,
+            flushing: None,
+            ended: false,
+        }
     }
 
     /// How many bytes have come. Shared, for whoever asks while they come.
@@ -99,9 +115,25 @@ impl Session {
             file.write_all(chunk)?;
             hasher.update(chunk);
             self.received.fetch_add(chunk.len() as u64, Ordering::AcqRel);
+            self.unflushed += chunk.len() as u64;
         }
         self.hasher = Some(hasher);
+        self.begin_to_flush();
         Ok(())
+    }
+
+    /// Has the disk write what has come while more comes. Whether it succeeds is asked at the end.
+    fn begin_to_flush(&mut self) {
+        if self.unflushed < FLUSH || self.flushing.as_ref().is_some_and(|flushing| !flushing.is_finished()) {
+            return;
+        }
+        // Opened anew, so that the lock ends when `file` is closed.
+        if let Ok(file) = File::open(&self.path) {
+            self.unflushed = 0;
+            self.flushing = Some(tokio::task::spawn_blocking(move || {
+                let _ = file.sync_data();
+            }));
+        }
     }
 
     /// Opens the file for this process alone: while one server stops, the next one may be writing already.

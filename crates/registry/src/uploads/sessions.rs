@@ -8,7 +8,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use strata_oci::LayoutRepository;
 use tokio::sync::OwnedMutexGuard;
@@ -19,8 +19,9 @@ use super::session::Session;
 use crate::blocking::blocking;
 use crate::failure::{Code, Failure};
 
-/// Uploads that nobody has touched for so long are removed when a registry is opened.
+/// Uploads that nobody has touched for so long are removed when a registry is opened, and every day.
 const ABANDONED_AFTER: Duration = Duration::from_secs(7 * 24 * 3600);
+const DAY: Duration = Duration::from_secs(24 * 3600);
 /// How long a request waits for another one of the same upload. A client that has lost its connection asks again at
 /// once, maybe before the loss is noticed here.
 const WAIT: Duration = Duration::from_secs(10);
@@ -28,9 +29,16 @@ const WAIT: Duration = Duration::from_secs(10);
 const REMEMBERED: usize = 4096;
 
 /// The uploads that were touched since the start, by their files.
-#[derive(Default)]
 pub(crate) struct Sessions {
     known: Mutex<HashMap<PathBuf, Upload>>,
+    /// When abandoned ones were last looked for.
+    tidied: Mutex<Instant>,
+}
+
+impl Default for Sessions {
+    fn default() -> Self {
+        Self { known: Mutex::default(), tidied: Mutex::new(Instant::now()) }
+    }
 }
 
 /// One upload, to be locked for writing.
@@ -121,6 +129,16 @@ impl Sessions {
         .await
     }
 
+    /// Whether it is time again to look for abandoned uploads. Only one who asks is told so.
+    pub(super) fn is_untidy(&self, now: Instant) -> bool {
+        let mut tidied = self.tidied.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = now.saturating_duration_since(*tidied) >= DAY;
+        if due {
+            *tidied = now;
+        }
+        due
+    }
+
     /// Forgets an upload that has ended.
     pub(crate) fn forget(&self, layout: &LayoutRepository, id: &str) {
         self.lock().remove(&layout.uploads_directory().join(id));
@@ -145,4 +163,20 @@ pub(crate) fn remove_abandoned(directory: &Path) {
 
 fn unknown() -> Failure {
     Failure::new(Code::BlobUploadUnknown, "there is no such upload; begin anew with POST")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn abandoned_uploads_are_looked_for_once_a_day() {
+        let sessions = Sessions::default();
+        let start = Instant::now();
+        assert!(!sessions.is_untidy(start));
+        for day in 1..4 {
+            assert!(sessions.is_untidy(start + DAY * day + Duration::from_secs(1)));
+            assert!(!sessions.is_untidy(start + DAY * day + DAY / 2));
+        }
+    }
 }

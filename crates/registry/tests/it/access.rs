@@ -81,6 +81,16 @@ async fn a_refusal_for_want_of_credentials_reaches_a_client_that_is_still_sendin
     }
 }
 
+#[tokio::test]
+async fn who_is_refused_is_not_asked_for_the_bytes() {
+    let file = users(&[("ann", "secret")]);
+    let served = with_users(&file).await;
+    let head = sending("PUT", "/v2/a/blobs/uploads/8c3b46c6-18fd-4ef8-a7a9-9c3f7c7a3d11", 10_000_000);
+    let answer = served.raw(head.replace("\r\n\r\n", "\r\nExpect: 100-continue\r\n\r\n")).await;
+    assert_eq!(status(&answer), 401, "{answer}");
+    assert!(!answer.contains("100 Continue"), "{answer}");
+}
+
 #[test]
 fn a_password_file_of_other_hashes_is_refused_at_the_start() {
     let directory = tempfile::tempdir().unwrap();

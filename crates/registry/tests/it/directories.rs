@@ -122,6 +122,20 @@ async fn damage_is_the_registrys_fault_and_not_the_clients() {
 }
 
 #[tokio::test]
+async fn what_is_no_file_is_no_blob_and_keeps_nobody_waiting() {
+    let served = Served::start().await;
+    served.put_image("a", "v1", "one").await;
+    let blobs = served.directory.join("a/blobs/sha256");
+    let [pipe, directory] = [Digest::of(b"pipe"), Digest::of(b"directory")];
+    fs::create_dir(blobs.join(directory.hex())).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(blobs.join(pipe.hex())).status().unwrap();
+    assert!(made.success());
+    for digest in [pipe, directory] {
+        refused(served.get(&format!("/v2/a/blobs/{digest}")).await, 404, "BLOB_UNKNOWN").await;
+    }
+}
+
+#[tokio::test]
 async fn images_of_several_platforms_in_a_layout_of_skopeos_are_pulled() {
     // skopeo lists only the index; the manifests below it are mere blobs of the layout.
     let directory = tempfile::tempdir().unwrap();
