@@ -50,6 +50,35 @@ async fn a_repository_is_the_layout_of_its_name_also_for_others() {
 }
 
 #[tokio::test]
+async fn a_registry_and_another_writer_of_its_directory_lose_nothing_of_each_other() {
+    let served = Served::start().await;
+    served.put_image("a", "first", "first").await;
+    let directory = served.directory.join("a");
+    let beside = tokio::task::spawn_blocking(move || {
+        let repository = layout(&directory);
+        for number in 0..30 {
+            put(&repository, &format!("beside-{number}"), &Image::new(&format!("beside {number}")));
+        }
+    });
+    futures_util::future::join_all((0..4).map(|writer| {
+        let served = &served;
+        async move {
+            for number in 0..10 {
+                let tag = format!("pushed-{writer}-{number}");
+                served.put_image("a", &tag, &tag).await;
+            }
+        }
+    }))
+    .await;
+    beside.await.unwrap();
+    let tags = served.tags("a").await;
+    assert_eq!(tags.len(), 71, "{tags:?}");
+    for tag in tags {
+        assert_eq!(served.manifest_status("a", &tag).await, StatusCode::OK, "{tag}");
+    }
+}
+
+#[tokio::test]
 async fn a_layout_is_served_as_the_one_repository_that_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let cache = directory.path().join("My.Cache");
