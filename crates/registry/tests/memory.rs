@@ -6,8 +6,10 @@ use bytes::Bytes;
 use futures_util::{StreamExt, future, stream};
 use strata_oci::Digest;
 use strata_registry::{Registry, RegistryOptions, serve};
+use tokio::io::AsyncWriteExt;
 
 const CLIENTS: usize = 16;
+const STALLED: usize = 300;
 const SIZE: usize = 32 << 20;
 /// What client and server together may take beyond what they began with. All blobs at once are 512 MiB.
 const LIMIT: u64 = 96 << 20;
@@ -51,4 +53,17 @@ async fn sixteen_clients_at_once_take_constant_memory() {
     .await;
     let taken = peak() - before;
     assert!(taken < LIMIT, "{} MiB", taken >> 20);
+
+    // Clients that ask and then read nothing.
+    let address = host.trim_start_matches("http://");
+    let mut stalled = Vec::new();
+    for _ in 0..STALLED {
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        let request = format!("GET /v2/0/blobs/{digest} HTTP/1.1\r\nHost: registry\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        stalled.push(stream);
+    }
+    tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    let taken = peak() - before;
+    assert!(taken < LIMIT, "{} MiB with {STALLED} stalled clients", taken >> 20);
 }
