@@ -3,13 +3,17 @@
 use std::fs::{self, File, TryLockError};
 use std::io::{self, BufWriter, Read, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::BlobCache;
 use crate::Digest;
 
 /// How much is written at once. Whoever waits for the blob sees it grow by as much.
 const CHUNK: usize = 64 << 10;
+
+/// How often a file may turn out to be another one, as it does when others complete it, before that is taken for a
+/// property of the file system.
+const CLAIMS: u32 = 1000;
 
 /// The beginning of a blob, in a file that nobody else writes to as long as this exists.
 ///
@@ -27,7 +31,7 @@ impl BlobCache {
     /// in this process or another.
     pub(crate) fn claim(&self, digest: &Digest) -> io::Result<Option<Partial>> {
         let path = self.partials().join(digest.hex());
-        loop {
+        for _ in 0..CLAIMS {
             fs::create_dir_all(self.partials())?;
             let file = match File::options().append(true).create(true).mode(0o644).open(&path) {
                 Ok(file) => file,
@@ -42,18 +46,14 @@ impl BlobCache {
                 Err(TryLockError::WouldBlock) => return Ok(None),
                 Err(TryLockError::Error(error)) => return Err(error),
             }
-            let locked = file.metadata()?;
-            // Between the opening and the locking it may have been completed or removed; then it is another file that
-            // others would lock.
-            match fs::metadata(&path) {
-                Ok(there) if (there.dev(), there.ino()) == (locked.dev(), locked.ino()) => {}
-                Ok(_) => continue,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
-                Err(error) => return Err(error),
+            if !is_at(&file, &path)? {
+                continue;
             }
+            let length = file.metadata()?.len();
             let file = BufWriter::with_capacity(CHUNK, file);
-            return Ok(Some(Partial { file, path, target: self.path_of(digest), length: locked.len() }));
+            return Ok(Some(Partial { file, path, target: self.path_of(digest), length }));
         }
+        Err(io::Error::other(format!("{} is another file each time", path.display())))
     }
 
     /// How far another is with the blob `digest`.
@@ -126,12 +126,20 @@ impl Partial {
 impl Drop for Partial {
     fn drop(&mut self) {
         // The lock goes with the file; nothing is left of a download that brought nothing.
-        let ours = |metadata: fs::Metadata| {
-            self.file.get_ref().metadata().is_ok_and(|own| own.ino() == metadata.ino())
-        };
-        if self.length == 0 && fs::metadata(&self.path).is_ok_and(ours) {
+        if self.length == 0 && is_at(self.file.get_ref(), &self.path).unwrap_or(false) {
             self.remove();
         }
+    }
+}
+
+/// Whether the file at `path` is `file`. Between its opening and its locking it may have been completed or removed;
+/// then it is another one that others lock.
+pub(super) fn is_at(file: &File, path: &Path) -> io::Result<bool> {
+    let own = file.metadata()?;
+    match fs::metadata(path) {
+        Ok(there) => Ok((there.dev(), there.ino()) == (own.dev(), own.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
     }
 }
 
@@ -179,6 +187,23 @@ mod tests {
         assert_eq!(partial.length(), 3);
         partial.discard();
         assert_eq!(cache.length_of_partial(&digest), None);
+    }
+
+    #[test]
+    fn what_was_opened_before_it_was_completed_is_not_what_has_its_name_now() {
+        let directory = tempfile::tempdir().unwrap();
+        let cache = BlobCache::new(directory.path());
+        let digest = Digest::of(b"x");
+        let mut first = cache.claim(&digest).unwrap().unwrap();
+        first.append(b"x").unwrap();
+        let opened = File::open(&first.path).unwrap();
+        assert!(is_at(&opened, &first.path).unwrap());
+        first.complete().unwrap();
+        let second = cache.claim(&digest).unwrap().unwrap();
+        assert!(!is_at(&opened, &second.path).unwrap());
+        let path = second.path.clone();
+        drop(second);
+        assert!(!is_at(&opened, &path).unwrap(), "and nothing has its name now");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use super::inventory::Kept;
+use super::partial::is_at;
 use super::{BlobCache, PruneOptions, Pruned};
 use crate::Error;
 
@@ -65,13 +66,15 @@ fn remove(kept: &Kept) -> Result<bool, Error> {
 }
 
 fn locked(path: &Path) -> io::Result<Option<File>> {
-    let file = match File::open(path) {
+    // For writing: NFS gives no exclusive lock to who only reads.
+    let file = match File::options().write(true).open(path) {
         // It was completed, or removed.
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         outcome => outcome?,
     };
     match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
+        // Once it was completed, it is another one that is being written under its name.
+        Ok(()) => Ok(is_at(&file, path)?.then_some(file)),
         Err(fs::TryLockError::WouldBlock) => Ok(None),
         Err(fs::TryLockError::Error(error)) => Err(error),
     }
