@@ -17,6 +17,7 @@ mod image;
 mod layout;
 mod memory;
 mod ordeal;
+mod mounts;
 mod probe;
 mod proxy;
 mod quirks;

@@ -107,6 +107,7 @@ impl Upload<'_> {
                 // the token; there is still the right to write here.
                 Ok(Begun::Refused(_)) => None,
                 Err(error) if error.kind() == ErrorKind::Denied => None,
+                Err(Error::Authorization(_)) => None,
                 Err(error) => return Err(error),
             },
             None => None,
