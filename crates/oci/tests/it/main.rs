@@ -5,6 +5,7 @@
 
 mod auth;
 mod blob_cache;
+mod changed_files;
 mod client;
 mod contract;
 mod crowd;

@@ -1,7 +1,7 @@
 //! [`Content`]: the bytes of a blob to be sent, and [`Part`]: some of them on their way.
 
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, BufReader, Read, Seek, SeekFrom};
 use std::path::Path;
 use std::sync::{Arc, Weak};
 
@@ -12,7 +12,7 @@ use reqwest::Body;
 
 use crate::remote::progress::Progress;
 use crate::remote::request::StreamBody;
-use crate::{BlobError, BlobKind, BlobSource, Error};
+use crate::{BlobError, BlobKind, BlobSource, Descriptor, Digest, Error, VerifyingReader};
 
 /// How much of a file is read at once. More is not faster, less costs more changes of threads.
 const CHUNK: usize = 512 << 10;
@@ -44,6 +44,20 @@ impl Content {
                 Ok(Self::File(Arc::from(path.as_path())))
             }
         }
+    }
+
+    /// Reads everything, and refuses it if it is not the blob any more, as which it was to be put.
+    pub(super) async fn verify(&self, digest: Digest, size: u64) -> Result<(), Error> {
+        let content = self.clone();
+        let verifying = tokio::task::spawn_blocking(move || match &content {
+            Self::Bytes(bytes) => read_through(&**bytes, "bytes in memory", digest, size),
+            Self::File(path) => {
+                let file = File::open(path).map_err(Error::io("read", path))?;
+                // Of a file that has become longer, only the beginning is sent.
+                read_through(file.take(size), &path.display().to_string(), digest, size)
+            }
+        });
+        verifying.await.unwrap_or_else(|error| Err(Error::Client { cause: error.to_string() }))
     }
 
     /// The `length` bytes from `from` on, which must be within the blob.
@@ -193,6 +207,13 @@ impl OpenFile {
     }
 }
 
+/// Reads everything that should be the blob `digest`; its errors name `location`.
+fn read_through(reader: impl Read, location: &str, digest: Digest, size: u64) -> Result<(), Error> {
+    let descriptor = Descriptor::new("", digest, size);
+    let mut verifying = BufReader::with_capacity(CHUNK, VerifyingReader::new(reader, location, &descriptor));
+    io::copy(&mut verifying, &mut io::sink()).map(drop).map_err(|error| Error::from_read(error, location))
+}
+
 fn ends_early() -> io::Error {
     io::Error::new(io::ErrorKind::UnexpectedEof, "it is shorter than it was")
 }
@@ -202,7 +223,6 @@ mod tests {
     use futures_util::StreamExt;
 
     use super::*;
-    use crate::Digest;
     use crate::remote::http::block_on;
 
     fn collected(part: &Part) -> io::Result<Vec<u8>> {

@@ -180,6 +180,10 @@ impl Upload<'_> {
                     self.in_one_post = false;
                     return self.send_smaller(error, 0).map(|()| None);
                 }
+                Begun::Refused(response) if response.status() == StatusCode::BAD_REQUEST => {
+                    self.content.verify(self.digest, self.size).await?;
+                    Setback::answered(client, &request.exchange, response).await
+                }
                 Begun::Refused(response) => Setback::answered(client, &request.exchange, response).await,
                 begun => return Ok(Some(begun)),
             },
@@ -214,11 +218,15 @@ impl Upload<'_> {
                         return Err(error);
                     }
                 }
-                Step::Wrong(error) if mended => {
+                Step::Wrong(error) => {
+                    // What the registry finds wrong may be wrong indeed, and only we know where it comes from.
+                    self.content.verify(self.digest, self.size).await?;
+                    if !mended {
+                        return Err(error);
+                    }
                     self.wait(Setback::disputed(error)).await?;
                     return Ok(End::Lost);
                 }
-                Step::Wrong(error) => return Err(error),
                 Step::NoChunks(error) => {
                     match (self.too_large.take(), self.destination.client.options().uploads) {
                         (Some(too_large), _) => return Err(too_large),
