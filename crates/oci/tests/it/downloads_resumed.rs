@@ -189,6 +189,28 @@ fn without_progress_it_ends() {
 }
 
 #[test]
+fn a_byte_at_a_time_is_no_progress() {
+    let content = content(MIB);
+    let descriptor = Descriptor::of("x", &content);
+    let requests = std::sync::atomic::AtomicUsize::new(0);
+    let server = FaultServer::start(move |request| {
+        // Who is still there after so many would ask for every byte.
+        if requests.fetch_add(1, std::sync::atomic::Ordering::SeqCst) > 100 {
+            return reply(404, &[], "");
+        }
+        let range = request.header("range").map_or("bytes=0-", |range| range);
+        let first: usize = range["bytes=".len()..range.len() - 1].parse().unwrap();
+        let (range, length) =
+            (format!("bytes {first}-{}/{MIB}", MIB - 1), (content.len() - first).to_string());
+        let headers = [("Content-Range", range.as_str()), ("Content-Length", length.as_str())];
+        reply(if first == 0 { 200 } else { 206 }, &headers, &content[first..=first])
+    });
+    let error = blob_bytes(&repository(&server, 4), &descriptor, MIB).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    assert_eq!(server.log().len(), 4, "{error}");
+}
+
+#[test]
 fn silence_is_a_break_too() {
     let server = FaultServer::start(|request| match request.header("range") {
         None => reply(200, &[("Content-Length", "10")], "0123").then_silence(),

@@ -49,6 +49,35 @@ fn of_a_gibibyte() {
     assert!(peak() < 64 << 20, "{} MiB", peak() >> 20);
 }
 
+#[test]
+#[ignore = "takes seconds, and has to run alone"]
+fn of_many_readers() {
+    const READERS: usize = 16;
+    let Some(registry) = DockerRegistry::start() else {
+        return strata_testkit::golden::skipped("memory", "docker-registry is not installed");
+    };
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("blob");
+    let digest = fill(&path);
+    let source = BlobSource::file(&path, digest, GIB);
+    let url = registry.url("some/cache").parse().unwrap();
+    let repository = RemoteRepository::open(&url, &Transport::default(), None).unwrap();
+    assert!(!repository.put_blob(&source).unwrap().existed);
+    let before = peak();
+    let mut readers: Vec<_> =
+        (0..READERS).map(|_| repository.blob(&source.descriptor("x")).unwrap()).collect();
+    // All are slower than the network: what may wait for them does.
+    let mut buffer = vec![0; 128 << 10];
+    for _ in 0..64 {
+        for reader in &mut readers {
+            assert!(reader.read(&mut buffer).unwrap() > 0);
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    println!("{READERS} readers: peak {} MiB, {} before", peak() >> 20, before >> 20);
+    assert!(peak() < 64 << 20, "{} MiB", peak() >> 20);
+}
+
 /// Makes a file of a gibibyte.
 fn fill(path: &std::path::Path) -> Digest {
     let mut file = File::create(path).unwrap();

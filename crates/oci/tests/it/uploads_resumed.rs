@@ -87,6 +87,18 @@ fn without_progress_it_ends() {
 }
 
 #[test]
+fn a_byte_at_a_time_is_no_progress() {
+    let registry = FlakyRegistry::start(Faults { break_within: Some(2), ..Faults::default() });
+    let retry = RetryPolicy { attempts: 4, ..options().retry };
+    let repository = registry.repository_with(TransportOptions { retry, ..options() });
+    let error = repository.put_blob(&source(MIB)).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unreachable, "{error}");
+    let log = registry.log();
+    assert!(log.len() < 20, "{log:?}");
+    assert_eq!(registry.sessions(), 0, "{log:?}");
+}
+
+#[test]
 fn a_session_that_is_lost_is_begun_anew() {
     for tells in [true, false] {
         let faults = Faults { break_first: 2, forgets: true, tells, ..Faults::default() };

@@ -10,18 +10,12 @@ mod transfer;
 use std::io::Read;
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
 use url::Url;
 
-use self::chunks::Chunks;
 use self::transfer::Transfer;
 use super::client::Client;
 use super::http::runtime;
 use crate::{Descriptor, Error};
-
-/// How many chunks may wait for the reader. A chunk is what one read of the connection gives, a few hundred KiB at
-/// the most; a reader that is slower than the network holds the network back.
-const WAITING: usize = 8;
 
 /// Asks for the blob at `url` from its byte `from` on, and reads it as it comes once the registry agreed. It is up to
 /// the caller to compare it with its descriptor. A reader that is dropped ends the transfer.
@@ -33,8 +27,7 @@ pub(super) async fn start(
     from: u64,
 ) -> Result<impl Read + Send + use<>, Error> {
     let (transfer, response) = Transfer::begin(client, name, url, descriptor.size, from).await?;
-    let (sender, receiver) = mpsc::channel(WAITING);
-    let chunks = Chunks::new(receiver, transfer.location(), descriptor.digest, from);
-    runtime()?.spawn(transfer.run(response, sender));
+    let (inlet, chunks) = chunks::chunks(transfer.location(), descriptor.digest, from);
+    runtime()?.spawn(transfer.run(response, inlet));
     Ok(chunks)
 }

@@ -7,15 +7,15 @@ use bytes::{Buf, Bytes};
 use futures_util::future::select;
 use reqwest::header::HeaderValue;
 use reqwest::{Method, Response, StatusCode, header};
-use tokio::sync::mpsc;
 use url::Url;
 
-use super::chunks::Chunk;
+use super::chunks::Inlet;
 use super::content_range;
 use crate::Error;
 use crate::remote::answer;
 use crate::remote::auth::Scope;
 use crate::remote::client::Client;
+use crate::remote::headway::Headway;
 use crate::remote::request::Request;
 use crate::remote::retry::Backoff;
 use crate::remote::setback::Setback;
@@ -30,6 +30,7 @@ pub(super) struct Transfer {
     /// How many of them were passed on, or were there before.
     offset: u64,
     backoff: Backoff,
+    headway: Headway,
 }
 
 /// An answer with the bytes of a blob from some place on.
@@ -66,6 +67,7 @@ impl Transfer {
             size,
             offset: from,
             backoff: Backoff::new(&client.options().retry),
+            headway: Headway::through(size),
         };
         let request = transfer.rest();
         let response = client.send(&request).await?;
@@ -86,20 +88,19 @@ impl Transfer {
     }
 
     /// Passes everything on, or until nobody wants it any more.
-    pub(super) async fn run(mut self, first: Answer, sender: mpsc::Sender<Chunk>) {
+    pub(super) async fn run(mut self, first: Answer, inlet: Inlet) {
         let moving = pin!(async {
-            let last = self.pass_all_on(first, &sender).await;
-            // The end is said: a sender that is merely dropped was killed.
-            let _ = sender.send(last.map(|()| None)).await;
+            let outcome = self.pass_all_on(first, &inlet).await;
+            inlet.end(outcome).await;
         });
-        let unwanted = pin!(sender.closed());
+        let unwanted = pin!(inlet.unwanted());
         select(moving, unwanted).await;
     }
 
-    async fn pass_all_on(&mut self, first: Answer, sender: &mpsc::Sender<Chunk>) -> Result<(), String> {
+    async fn pass_all_on(&mut self, first: Answer, inlet: &Inlet) -> Result<(), String> {
         let mut answer = first;
         loop {
-            let stop = self.pass_on(answer, sender).await;
+            let stop = self.pass_on(answer, inlet).await;
             let (setback, unclear) = match stop {
                 Stop::End | Stop::Unwanted => return Ok(()),
                 Stop::Broken(_) if self.offset == self.size => return Ok(()),
@@ -116,7 +117,7 @@ impl Transfer {
         }
     }
 
-    async fn pass_on(&mut self, answer: Answer, sender: &mpsc::Sender<Chunk>) -> Stop {
+    async fn pass_on(&mut self, answer: Answer, inlet: &Inlet) -> Stop {
         let Answer { mut response, mut skip } = answer;
         let exchange = &self.request.exchange;
         let idle = self.client.options().timeouts.idle;
@@ -142,8 +143,10 @@ impl Transfer {
                 continue;
             }
             self.offset += chunk.len() as u64;
-            self.backoff.progressed();
-            if sender.send(Ok(Some(chunk))).await.is_err() {
+            if self.headway.made(chunk.len() as u64) {
+                self.backoff.progressed();
+            }
+            if !inlet.pass_on(chunk).await {
                 return Stop::Unwanted;
             }
         }

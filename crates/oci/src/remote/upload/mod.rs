@@ -24,6 +24,7 @@ use self::session::{Begun, Session};
 use self::step::Step;
 use super::auth::Scope;
 use super::client::Client;
+use super::headway::Headway;
 use super::request::Request;
 use super::retry::Backoff;
 use super::setback::Setback;
@@ -58,6 +59,7 @@ pub(super) async fn put(destination: Destination<'_>, source: &BlobSource) -> Re
         },
         in_one_post: options.uploads == UploadMode::SinglePost,
         backoff: Backoff::new(&options.retry),
+        headway: Headway::through(source.size),
         most_held: 0,
         vanished: 0,
         denied: false,
@@ -77,6 +79,7 @@ struct Upload<'a> {
     /// Whether the next attempt is one POST with everything.
     in_one_post: bool,
     backoff: Backoff,
+    headway: Headway,
     /// The most bytes that the registry had at any time: to have more is progress.
     most_held: u64,
     /// How many bodies broke off without leaving anything behind.
@@ -283,11 +286,14 @@ impl Upload<'_> {
 
     /// The registry has so many bytes.
     fn note(&mut self, held: u64) {
-        if held > self.most_held {
+        let more = held.saturating_sub(self.most_held);
+        if more > 0 {
             self.most_held = held;
+            self.vanished = 0;
+        }
+        if self.headway.made(more) {
             self.backoff.progressed();
             self.denied = false;
-            self.vanished = 0;
         }
     }
 
