@@ -1,5 +1,7 @@
 //! Benchmarks against what people use otherwise; `BENCHMARKS.md` has the method and the figures.
 
+mod image;
+mod served;
 pub(crate) mod transfer;
 pub(crate) mod transport;
 

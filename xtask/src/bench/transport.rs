@@ -1,22 +1,15 @@
 //! `cargo xtask bench transport`: 1 × 1 GiB and 2,000 × 20 KiB, against skopeo and curl, in alternation.
 
 use super::Outcome;
+use super::image::{self, Case};
+use super::served::Served;
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::time::Instant;
-use strata_oci::{
-    BlobSource, Descriptor, Manifest, RepositoryUrl, TagName, Transport, media_type, open_or_create,
-};
+use strata_oci::{RepositoryUrl, TagName, Transport, open_or_create};
 use strata_testkit::docker_registry::DockerRegistry;
-
-/// An image: how many layers, and of how many bytes each.
-struct Case {
-    tag: &'static str,
-    layers: usize,
-    size: usize,
-}
 
 const CASES: [Case; 2] =
     [Case { tag: "big", layers: 1, size: 1 << 30 }, Case { tag: "small", layers: 2000, size: 20 << 10 }];
@@ -27,129 +20,129 @@ struct Sample {
     peak_kib: u64,
 }
 
+/// A registry of nobody's but one pair's.
+enum Server {
+    Reference(DockerRegistry),
+    Ours(Served),
+}
+
+impl Server {
+    const KINDS: [&str; 2] = ["docker-registry", "strata serve"];
+
+    fn start(kind: &str, strata: &Path, directory: &Path) -> Outcome<Self> {
+        if kind == Self::KINDS[0] {
+            return Ok(Self::Reference(DockerRegistry::start().ok_or("docker-registry is not installed")?));
+        }
+        Ok(Self::Ours(Served::start(strata, &directory.join("served"))?))
+    }
+
+    fn port(&self) -> u16 {
+        match self {
+            Self::Reference(registry) => registry.port(),
+            Self::Ours(served) => served.port,
+        }
+    }
+}
+
+/// The pairs of each row.
+#[derive(Default)]
+struct Rows(Vec<(String, Vec<(Sample, Sample)>)>);
+
+impl Rows {
+    fn keep(&mut self, what: String, pair: (Sample, Sample)) {
+        match self.0.iter_mut().find(|(name, _)| *name == what) {
+            Some((_, samples)) => samples.push(pair),
+            None => self.0.push((what, vec![pair])),
+        }
+    }
+}
+
 /// Runs all cases; the argument is the number of pairs, 5 if there is none.
 #[allow(clippy::print_stdout)]
 pub(crate) fn run(arguments: &[&str]) -> Outcome<()> {
     let pairs: usize = arguments.first().map_or(Ok(5), |text| text.parse())?;
-    let directory = tempfile::tempdir()?;
-    let directory = directory.path();
-    let layout = directory.join("layout");
-    for case in &CASES {
-        make_image(&layout, case)?;
-    }
     let this = std::env::current_exe()?;
     let strata = this.with_file_name("strata");
     if !strata.is_file() {
         return Err(format!("{}: build it first: cargo build --release", strata.display()).into());
     }
-    let registry = DockerRegistry::start().ok_or("docker-registry is not installed")?;
-    let served = Served::start(&strata, &directory.join("served"))?;
-    let servers = [("docker-registry", registry.port()), ("strata serve", served.port)];
-
     println!(
         "| case | server | strata, s | other, s | ratio of each pair | median | peak strata / other, MiB |"
     );
     println!("|---|---|---|---|---|---|---|");
-    for (server, port) in servers {
+    let mut peak = 0;
+    for kind in Server::KINDS {
         for case in &CASES {
-            let mut rows: Vec<(String, Vec<(Sample, Sample)>)> = Vec::new();
-            let mut keep = |what: String, pair| match rows.iter_mut().find(|(name, _)| *name == what) {
-                Some((_, samples)) => samples.push(pair),
-                None => rows.push((what, vec![pair])),
-            };
+            let mut rows = Rows::default();
             for round in 0..pairs {
-                let place = |who: &str| format!("127.0.0.1:{port}/{who}{}{round}", case.tag);
-                let (ours, theirs) = (place("strata"), place("skopeo"));
-                let from = format!("oci:{}:{}", layout.display(), case.tag);
-                let push = timed(Command::new(&this).args([
-                    "bench-push",
-                    &layout.to_string_lossy(),
-                    &format!("oci+http://{ours}"),
-                    case.tag,
-                ]))?;
-                let other = timed(skopeo(&from, &format!("docker://{theirs}:{}", case.tag)))?;
-                keep(format!("push {}, skopeo copy", case.tag), (push, other));
-
-                let cache = directory.join("cache");
-                let pulled = directory.join("pulled");
-                let pull = timed(Command::new(&this).args([
-                    "bench-pull",
-                    &format!("oci+http://{ours}"),
-                    case.tag,
-                    &cache.to_string_lossy(),
-                ]))?;
-                let other = timed(skopeo(
-                    &format!("docker://{theirs}:{}", case.tag),
-                    &format!("dir:{}", pulled.display()),
-                ))?;
-                keep(format!("pull {}, skopeo copy", case.tag), (pull, other));
-                fs::remove_dir_all(&cache)?;
-                fs::remove_dir_all(&pulled)?;
-
-                let pull = timed(Command::new(&this).args([
-                    "bench-pull",
-                    &format!("oci+http://{ours}"),
-                    case.tag,
-                    &cache.to_string_lossy(),
-                ]))?;
-                let list = curl_list(&layout, case, &ours, &pulled)?;
-                let other = timed(Command::new("curl").args([
-                    "--silent",
-                    "--fail",
-                    "--parallel",
-                    "--parallel-max",
-                    "16",
-                    "--config",
-                    &list,
-                ]))?;
-                keep(format!("pull {}, curl without digests", case.tag), (pull, other));
-                fs::remove_dir_all(&cache)?;
-                fs::remove_dir_all(&pulled)?;
+                // With an image and a registry of its own: skopeo remembers which registry has a blob in which
+                // repository, and would have it mounted there.
+                let directory = tempfile::tempdir()?;
+                let server = Server::start(kind, &strata, directory.path())?;
+                let bench = Bench { this: &this, directory: directory.path(), case, port: server.port() };
+                bench.round(round, &mut rows)?;
+                if let Server::Ours(served) = &server {
+                    peak = peak.max(served.peak_kib()?);
+                }
             }
-            for (what, samples) in rows {
-                println!("{}", row(&what, server, &samples));
+            for (what, samples) in rows.0 {
+                println!("{}", row(&what, kind, &samples));
             }
         }
     }
     println!();
-    println!("peak of strata serve: {} MiB", served.peak_kib()? / 1024);
+    println!("peak of strata serve: {} MiB", peak / 1024);
     Ok(())
 }
 
-/// An image layout's image of pseudo-random layers.
-fn make_image(layout: &Path, case: &Case) -> Outcome<()> {
-    let url = RepositoryUrl::from_directory(layout)?;
-    let repository = open_or_create(&url, &Transport::default(), None)?;
-    let mut state = case.size as u64;
-    let mut layers = Vec::new();
-    for _ in 0..case.layers {
-        let mut bytes = Vec::with_capacity(case.size);
-        while bytes.len() < case.size {
-            // xorshift64: cheap, and nothing that compresses.
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            bytes.extend_from_slice(&state.to_le_bytes());
-        }
-        let blob = BlobSource::bytes(bytes);
-        let _ = repository.put_blob(&blob)?;
-        layers.push(blob.descriptor(media_type::OCI_LAYER_GZIP));
+/// One pair of each row.
+struct Bench<'a> {
+    this: &'a Path,
+    directory: &'a Path,
+    case: &'a Case,
+    port: u16,
+}
+
+impl Bench<'_> {
+    fn round(&self, round: usize, rows: &mut Rows) -> Outcome<()> {
+        let tag = self.case.tag;
+        let layout = self.directory.join("layout");
+        image::make(&layout, self.case, round as u64)?;
+        let place = |who: &str| format!("127.0.0.1:{}/{who}", self.port);
+        let (ours, theirs) =
+            (format!("oci+http://{}", place("strata")), format!("docker://{}:{tag}", place("skopeo")));
+        let from = format!("oci:{}:{tag}", layout.display());
+        let (cache, pulled) = (self.directory.join("cache"), self.directory.join("pulled"));
+        let pull = || {
+            let mut command = Command::new(self.this);
+            command.args(["bench-pull", &ours, tag]).arg(&cache);
+            command
+        };
+
+        let mut push = Command::new(self.this);
+        push.arg("bench-push").arg(&layout).args([&ours, tag]);
+        rows.keep(format!("push {tag}, skopeo copy"), pair(round, push, skopeo(&from, &theirs))?);
+
+        let other = skopeo(&theirs, &format!("dir:{}", pulled.display()));
+        rows.keep(format!("pull {tag}, skopeo copy"), pair(round, pull(), other)?);
+        fs::remove_dir_all(&cache)?;
+        fs::remove_dir_all(&pulled)?;
+
+        let list = curl_list(&layout, self.case, &place("strata"), &pulled)?;
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--fail", "--parallel", "--parallel-max", "16", "--config", &list]);
+        rows.keep(format!("pull {tag}, curl without digests"), pair(round, pull(), curl)?);
+        Ok(())
     }
-    let config = BlobSource::bytes(config(&layers).into_bytes());
-    let _ = repository.put_blob(&config)?;
-    let manifest = Manifest::new(config.descriptor(media_type::OCI_CONFIG), layers);
-    let tag: TagName = case.tag.parse()?;
-    repository.put_manifest(&tag, &manifest.media_type, &manifest.to_bytes()?)?;
-    Ok(())
 }
 
-/// A config that skopeo takes: as many diff ids as layers.
-fn config(layers: &[Descriptor]) -> String {
-    let ids: Vec<String> = layers.iter().map(|layer| format!("\"{}\"", layer.digest)).collect();
-    format!(
-        r#"{{"architecture":"amd64","os":"linux","config":{{}},"rootfs":{{"type":"layers","diff_ids":[{}]}}}}"#,
-        ids.join(",")
-    )
+/// Runs both, the one first in one round and the other in the next.
+fn pair(round: usize, ours: Command, theirs: Command) -> Outcome<(Sample, Sample)> {
+    if round.is_multiple_of(2) {
+        return Ok((timed(&ours)?, timed(&theirs)?));
+    }
+    let theirs = timed(&theirs)?;
+    Ok((timed(&ours)?, theirs))
 }
 
 fn skopeo(from: &str, to: &str) -> Command {
@@ -182,9 +175,7 @@ fn curl_list(layout: &Path, case: &Case, place: &str, directory: &Path) -> Outco
 }
 
 /// Runs a command to its end; `time` tells its peak memory.
-fn timed(command: impl std::borrow::BorrowMut<Command>) -> Outcome<Sample> {
-    let mut command = command;
-    let command = command.borrow_mut();
+fn timed(command: &Command) -> Outcome<Sample> {
     let mut measured = Command::new("/usr/bin/time");
     measured.args(["--format", "%M"]).arg(command.get_program()).args(command.get_args());
     let begun = Instant::now();
@@ -218,42 +209,4 @@ fn row(what: &str, server: &str, samples: &[(Sample, Sample)]) -> String {
         peak(|pair| &pair.0),
         peak(|pair| &pair.1),
     )
-}
-
-/// `strata serve` on a port of its own.
-struct Served {
-    child: Child,
-    port: u16,
-}
-
-impl Served {
-    fn start(strata: &Path, directory: &Path) -> Outcome<Self> {
-        let mut child = Command::new(strata)
-            .args(["serve", "--listen", "127.0.0.1:0"])
-            .arg(directory)
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().ok_or("no output")?).read_line(&mut line)?;
-        let port = line
-            .split("127.0.0.1:")
-            .nth(1)
-            .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
-        let port = port.and_then(|digits| digits.parse().ok()).ok_or(format!("no port in {line:?}"))?;
-        Ok(Self { child, port })
-    }
-
-    /// The most memory it had so far.
-    fn peak_kib(&self) -> Outcome<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).ok_or("no VmHWM")?;
-        Ok(line.split_whitespace().next().unwrap_or_default().parse()?)
-    }
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
