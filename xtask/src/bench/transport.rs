@@ -205,8 +205,14 @@ fn row(what: &str, server: &str, samples: &[(Sample, Sample)]) -> String {
         seconds(|pair| &pair.0),
         seconds(|pair| &pair.1),
         listed.join(", "),
-        ratios.get(ratios.len() / 2).copied().unwrap_or_default(),
+        median(&ratios),
         peak(|pair| &pair.0),
         peak(|pair| &pair.1),
     )
+}
+
+/// The middle of sorted numbers, or of the two there.
+fn median(sorted: &[f64]) -> f64 {
+    let middle = |index: usize| sorted.get(index).copied().unwrap_or_default();
+    (middle(sorted.len().saturating_sub(1) / 2) + middle(sorted.len() / 2)) / 2.0
 }
