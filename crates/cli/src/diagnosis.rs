@@ -277,6 +277,7 @@ fn kind(error: &Error) -> Kind {
         | Error::InstallManifest(_)
         | Error::Removal(_)
         | Error::Threads(_)
+        | Error::Spool { .. }
         | Error::Io { .. } => system_kind(error).unwrap_or(KIND_FAILED),
     }
 }

@@ -222,6 +222,16 @@ pub enum Error {
     /// Packing a prefix.
     #[error(transparent)]
     Pack(#[from] strata_layer::pack::PackError),
+    /// Layers cannot be written where they are to wait for their upload.
+    #[error("cannot write a layer to {}", path.display())]
+    Spool {
+        /// The directory.
+        path: PathBuf,
+        /// Whether it is a directory for temporary files; else it belongs to the cache itself.
+        temporary: bool,
+        /// Why not.
+        source: std::io::Error,
+    },
     /// Extracting a layer.
     #[error("cannot extract the layer of {package}")]
     Unpack {

@@ -6,6 +6,7 @@ mod chain;
 
 use chain::{CHAIN, prefix, store};
 use std::io::Read;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use strata_oci::{
     BlobSource, Descriptor, Digest, Error, ManifestRef, RawManifest, Repository, RepositoryUrl, TagName,
     Transport, Uploaded,
 };
-use strata_ops::push::{PushRequest, PushSummary, execute, plan};
+use strata_ops::push::{Only, PushRequest, PushSummary, execute, plan};
 use strata_ops::{Action, Event, Reporter};
 use strata_store::StoreRoot;
 
@@ -22,6 +23,8 @@ use strata_store::StoreRoot;
 struct Cache {
     layout: Box<dyn Repository>,
     interrupted: bool,
+    /// A file that appears while a blob is put.
+    meanwhile: Option<PathBuf>,
 }
 
 impl Repository for Cache {
@@ -50,6 +53,9 @@ impl Repository for Cache {
         self.layout.blob(descriptor)
     }
     fn put_blob(&self, source: &BlobSource) -> Result<Uploaded, Error> {
+        if let Some(file) = &self.meanwhile {
+            std::fs::write(file, "").unwrap();
+        }
         self.layout.put_blob(source)
     }
     fn delete_manifest(&self, reference: &ManifestRef) -> Result<bool, Error> {
@@ -100,11 +106,21 @@ impl World {
 
     /// Pushes everything; how many packages were packed for it, and what came of it.
     fn push(&self, request: &PushRequest, interrupted: bool) -> (usize, PushSummary, Vec<String>) {
+        self.push_while(request, interrupted, None)
+    }
+
+    /// The same, while a file appears.
+    fn push_while(
+        &self,
+        request: &PushRequest,
+        interrupted: bool,
+        meanwhile: Option<PathBuf>,
+    ) -> (usize, PushSummary, Vec<String>) {
         let root = self.path("root");
         let database = store(&root);
         let url = RepositoryUrl::from_directory(self.path("cache")).unwrap();
         let layout = strata_oci::open_or_create(&url, &Transport::default(), None).unwrap();
-        let (cache, heard) = (Cache { layout, interrupted }, Heard::default());
+        let (cache, heard) = (Cache { layout, interrupted, meanwhile }, Heard::default());
         let plan = plan(&database, &cache, request, &heard).unwrap();
         let root = StoreRoot::open_or_new(&root, None).unwrap();
         let summary = execute(&database, &root, &cache, request, plan, &heard).unwrap();
@@ -148,6 +164,16 @@ fn what_is_not_as_it_was_is_packed_again() {
     std::fs::write(prefix(&world.path("root"), CHAIN[1]).join("new"), "").unwrap();
     let (packed, summary, details) = world.push(&world.request(), false);
     assert_eq!((packed, summary.pushed.len(), summary.resumed.len()), (1, 3, 2), "{details:?}");
+
+    // It did so between packing and the end of the upload: what is in the journal is what was packed.
+    let world = World::new();
+    store(&world.path("root"));
+    let file = prefix(&world.path("root"), CHAIN[1]).join("new");
+    let only = |spec: &str| PushRequest { selectors: vec![spec.parse().unwrap()], ..world.request() };
+    let alone = PushRequest { only: Only::Package, ..only(CHAIN[1]) };
+    world.push_while(&alone, true, Some(file));
+    let (packed, summary, details) = world.push(&alone, false);
+    assert_eq!((packed, summary.pushed.len(), summary.resumed.len()), (1, 1, 0), "{details:?}");
 
     // The blob is gone.
     let world = World::interrupted();
@@ -214,7 +240,33 @@ fn where_no_journal_can_be_kept_pushes_work_all_the_same() {
         world.push(&PushRequest { journals: Some(no_directory), ..world.request() }, false);
     assert_eq!((packed, summary.pushed.len()), (3, 3));
     assert!(
-        details.iter().any(|d| d.contains("an interrupted push could not go on from here")),
-        "{details:?}"
+        details.iter().filter(|d| d.contains("if interrupted, this push will begin anew: /dev/null")).count()
+            == 1,
+        "said once: {details:?}"
     );
+}
+
+#[test]
+fn a_push_of_one_package_leaves_the_others_of_an_interrupted_one_in_the_journal() {
+    let world = World::interrupted();
+    let base = PushRequest { selectors: vec![CHAIN[2].parse().unwrap()], ..world.request() };
+    let (packed, summary, _) = world.push(&base, false);
+    assert_eq!((packed, summary.pushed.len(), summary.resumed.len()), (0, 1, 1));
+    assert_eq!(std::fs::read_to_string(world.journal().unwrap()).unwrap().lines().count(), 2);
+    let mode = world.journal().unwrap().metadata().unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    // It changes nothing that the next push has nothing to do but this.
+    world.push(&base, false);
+    let (packed, summary, _) = world.push(&world.request(), false);
+    assert_eq!((packed, summary.pushed.len(), summary.present.len()), (0, 2, 1));
+    assert_eq!(world.journal(), None);
+}
+
+#[test]
+fn what_is_not_installed_any_more_does_not_stay_in_the_journal() {
+    let world = World::interrupted();
+    std::fs::write(prefix(&world.path("root"), CHAIN[0]).join("new"), "").unwrap();
+    let base = PushRequest { selectors: vec![CHAIN[2].parse().unwrap()], ..world.request() };
+    world.push(&base, false);
+    assert_eq!(std::fs::read_to_string(world.journal().unwrap()).unwrap().lines().count(), 1);
 }

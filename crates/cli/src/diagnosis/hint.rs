@@ -13,6 +13,9 @@ pub(super) fn of(error: &Error) -> Option<String> {
             "see what there is with `strata find -l` (a store) or `strata buildcache list -l` (a cache)"
         }
         Error::Ambiguous { .. } => "say which one by its hash: /HASH",
+        Error::Spool { temporary: true, .. } => {
+            "layers wait there until they are uploaded: make room, or set TMPDIR to a directory that has it"
+        }
         Error::Config(ConfigError::NoSuchMirror { .. }) | Error::NoMirrors { .. } => {
             "add one with `strata mirror add NAME URL`, or name one with --mirror URL"
         }

@@ -6,7 +6,7 @@
 
 use super::environment::Environment;
 use super::image::{self, LayerInfo, layer_in_cache};
-use super::journal::Journal;
+use super::journal::{Installed, Journal};
 use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
 use super::scratch::Scratch;
@@ -31,8 +31,15 @@ const UPLOADS: usize = 4;
 
 /// What an upload thread is asked to do.
 enum Task<'p> {
-    Upload(&'p Planned, Spooled, Instant),
+    Upload(&'p Planned, Spooled, Packed),
     Tag(&'p Planned, Image),
+}
+
+/// When a package was packed, and what.
+struct Packed {
+    started: Instant,
+    /// For the journal, if one is kept.
+    installed: Option<Installed>,
 }
 
 /// Everything a package's config and manifest are made of.
@@ -68,21 +75,18 @@ pub fn execute(
     plan: PushPlan,
     reporter: &dyn Reporter,
 ) -> Result<PushSummary, Error> {
-    let mut summary = PushSummary {
-        pushed: Vec::new(),
-        present: plan.present,
-        unavailable: plan.unavailable,
-        failed: plan.failed,
-        resumed: Vec::new(),
-    };
+    let PushPlan { to_push, present, present_hashes: mut tagged, unavailable, failed } = plan;
+    let mut summary = PushSummary { pushed: Vec::new(), present, unavailable, failed, resumed: Vec::new() };
     let journals = request.journals.as_deref();
     let journal = journals.map(|directory| Journal::open(directory, repository, root, request.force));
     let context = Context { database, root, repository, request, reporter, journal };
-    if !plan.to_push.is_empty() {
-        context.push(&plan.to_push, &mut summary)?;
+    if !to_push.is_empty() {
+        context.push(&to_push, &mut summary)?;
     }
-    if let Some(journal) = context.journal.filter(|_| summary.failed.is_empty()) {
-        journal.remove();
+    if let Some(journal) = &context.journal {
+        let pushed: HashSet<&str> = summary.pushed.iter().map(|pushed| &*pushed.hash).collect();
+        tagged.extend(to_push.iter().map(|p| &p.hash).filter(|hash| pushed.contains(hash.as_str())).cloned());
+        journal.forget(&tagged, database);
     }
     summary.pushed.sort_by(|a, b| a.tag.cmp(&b.tag));
     Ok(summary)
@@ -125,7 +129,7 @@ impl Context<'_> {
         std::thread::scope(|scope| {
             for _ in 0..pack_threads {
                 let (packages, tasks, outcomes) = (packages.clone(), tasks.clone(), outcomes.clone());
-                let (pool, scratch) = (&pool, scratch.path());
+                let (pool, scratch) = (&pool, &scratch);
                 scope.spawn(move || self.pack_all(&packages, pool, scratch, &tasks, &outcomes));
             }
             drop(tasks);
@@ -159,7 +163,7 @@ impl Context<'_> {
         &self,
         packages: &Receiver<&'p Planned>,
         pool: &CompressorPool,
-        scratch: &Path,
+        scratch: &Scratch,
         tasks: &Sender<Task<'p>>,
         outcomes: &Sender<Outcome<'p>>,
     ) {
@@ -167,13 +171,17 @@ impl Context<'_> {
             let label = planned.label();
             self.reporter.event(Event::Started(Action::Push, &label));
             let started = Instant::now();
+            let journal = self.journal.as_ref();
+            let installed = journal.and_then(|_| Journal::about_to_pack(planned, self.database));
             let spooled = attempt(|| {
                 let node = self.node(planned)?;
                 pack::spool(self.database, self.root, node, &planned.prefix, pool, scratch)
             });
             // A closed channel means that whoever listened is gone; so are we.
             let sent = match spooled {
-                Ok(spooled) => tasks.send(Task::Upload(planned, spooled, started)).is_ok(),
+                Ok(spooled) => {
+                    tasks.send(Task::Upload(planned, spooled, Packed { started, installed })).is_ok()
+                }
                 Err(error) => outcomes.send(Outcome::Failed(planned, error)).is_ok(),
             };
             if !sent {
@@ -196,8 +204,8 @@ impl Context<'_> {
                 recv(uploads) -> task => task.map_err(|_| &mut uploads),
             };
             let outcome = match task {
-                Ok(Task::Upload(planned, spooled, started)) => {
-                    match attempt(|| self.upload(planned, spooled, started)) {
+                Ok(Task::Upload(planned, spooled, packed)) => {
+                    match attempt(|| self.upload(planned, spooled, packed)) {
                         Ok(layer) => Outcome::Uploaded(planned, layer),
                         Err(error) => Outcome::Failed(planned, error),
                     }
@@ -218,22 +226,23 @@ impl Context<'_> {
         }
     }
 
-    fn upload(&self, planned: &Planned, spooled: Spooled, started: Instant) -> Result<LayerInfo, Error> {
+    fn upload(&self, planned: &Planned, spooled: Spooled, packed: Packed) -> Result<LayerInfo, Error> {
         let Spooled { layer, file } = spooled;
         let path = file.into_temp_path();
         let source = BlobSource::file(path.to_path_buf(), layer.digest, layer.size);
         let _ = self.repository.put_blob(&source)?;
-        if let Some(journal) = &self.journal
-            && let Err(error) = journal.note(planned, self.database, &layer)
+        if let (Some(journal), Some(installed)) = (&self.journal, packed.installed)
+            && let Err(error) = journal.note(planned, installed, &layer)
         {
+            let reason = crate::error::chain(&error);
             self.reporter
-                .event(Event::Detail(&format!("an interrupted push could not go on from here: {error}")));
+                .event(Event::Detail(&format!("if interrupted, this push will begin anew: {reason}")));
         }
         self.reporter.event(Event::Finished {
             action: Action::Push,
             package: &planned.label(),
             bytes: layer.size,
-            elapsed: started.elapsed(),
+            elapsed: packed.started.elapsed(),
             detail: &layer.digest.to_string(),
         });
         Ok(layer)

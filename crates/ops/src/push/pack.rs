@@ -1,11 +1,12 @@
 //! One prefix → one spooled layer.
 
 use super::image::LayerInfo;
+use super::scratch::Scratch;
 use crate::error::Error;
 use std::path::Path;
 use strata_layer::BuildInfo;
 use strata_layer::gzip::writer::CompressorPool;
-use strata_layer::pack::{PackRequest, pack};
+use strata_layer::pack::{PackError, PackRequest, pack};
 use strata_oci::Digest;
 use strata_spec::dag::referenced;
 use strata_spec::{Database, Node};
@@ -62,7 +63,7 @@ pub(super) fn spool(
     node: &Node,
     prefix: &Path,
     pool: &CompressorPool,
-    scratch: &Path,
+    scratch: &Scratch,
 ) -> Result<Spooled, Error> {
     let build_info = build_info(database, root, node, prefix)?;
     let mut prefixes: Vec<Vec<u8>> =
@@ -70,8 +71,13 @@ pub(super) fn spool(
     prefixes.extend(build_info.sbang_install_path.clone().map(String::into_bytes));
     prefixes.push(build_info.buildpath.clone().into_bytes());
 
-    let file = NamedTempFile::new_in(scratch).map_err(|e| Error::io(scratch, e))?;
-    let packed = pack(PackRequest { prefix, build_info, prefixes }, pool, file.as_file())?;
+    let file = NamedTempFile::new_in(scratch.path()).map_err(|error| scratch.refused(error))?;
+    let packed = pack(PackRequest { prefix, build_info, prefixes }, pool, file.as_file());
+    let packed = packed.map_err(|error| match error {
+        // It is not the prefix that is at fault, but the disk that the layer is written to.
+        PackError::Output { source, .. } => scratch.refused(source),
+        other => Error::Pack(other),
+    })?;
     let layer = LayerInfo {
         digest: Digest::from_sha256(packed.digest),
         diff_id: Digest::from_sha256(packed.diff_id),

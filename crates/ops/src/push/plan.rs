@@ -84,6 +84,8 @@ pub struct PushPlan {
     pub to_push: Vec<Planned>,
     /// Labels of what the cache has already.
     pub present: Vec<String>,
+    #[serde(skip)]
+    pub(super) present_hashes: HashSet<DagHash>,
     /// What is recorded but not installed.
     pub unavailable: Vec<Unavailable>,
     /// What is recorded as installed and is not there.
@@ -115,8 +117,7 @@ pub fn plan(
         return Err(Error::NothingInstalled { packages: unavailable });
     }
 
-    let mut plan = PushPlan { to_push: Vec::new(), present: Vec::new(), unavailable, failed };
-    let present = if request.force {
+    let present_hashes = if request.force {
         HashSet::new()
     } else {
         reporter.event(Event::Phase("Checking what the cache has"));
@@ -124,13 +125,14 @@ pub fn plan(
             .iter()
             .map(|(node, _)| Ok((node.hash.clone(), package_tag::of(node)?)))
             .collect::<Result<_, Error>>()?;
-        present_hashes(repository, &tags)?
+        present_among(repository, &tags)?
     };
+    let (mut to_push, mut present) = (Vec::new(), Vec::new());
     for (node, prefix) in candidates {
-        if present.contains(&node.hash) {
-            plan.present.push(node.label());
+        if present_hashes.contains(&node.hash) {
+            present.push(node.label());
         } else {
-            plan.to_push.push(Planned {
+            to_push.push(Planned {
                 name: node.name.clone(),
                 version: node.version.clone(),
                 hash: node.hash.clone(),
@@ -139,7 +141,7 @@ pub fn plan(
             });
         }
     }
-    Ok(plan)
+    Ok(PushPlan { to_push, present, present_hashes, unavailable, failed })
 }
 
 /// The nodes to push, dependencies before dependents, externals left out; and the roots that are recorded only.
@@ -190,7 +192,7 @@ fn selected<'d>(
 }
 
 /// Which of the tagged packages the cache has. "Not found" is an answer; anything else is an error.
-fn present_hashes(
+fn present_among(
     repository: &dyn Repository,
     tags: &[(DagHash, TagName)],
 ) -> Result<HashSet<DagHash>, Error> {
