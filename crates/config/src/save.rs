@@ -16,12 +16,13 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
 }
 
 /// Replaces the content of `path`, in one step for whoever reads it. Its mode is kept, and if it is a
-/// symbolic link, so is the link: the file it leads to is replaced.
-pub(crate) fn replace(path: &Path, text: &str) -> Result<(), ConfigError> {
-    write(path, text).map_err(|source| ConfigError::Write { path: path.to_owned(), source })
+/// symbolic link, so is the link: the file it leads to is replaced. A new file with something `secret` in it is for its owner
+/// alone.
+pub(crate) fn replace(path: &Path, text: &str, secret: bool) -> Result<(), ConfigError> {
+    write(path, text, secret).map_err(|source| ConfigError::Write { path: path.to_owned(), source })
 }
 
-fn write(path: &Path, text: &str) -> io::Result<()> {
+fn write(path: &Path, text: &str, secret: bool) -> io::Result<()> {
     let target = target(path)?;
     let directory = target.parent().ok_or(ErrorKind::InvalidInput)?;
     let mut builder = tempfile::Builder::new();
@@ -30,7 +31,9 @@ fn write(path: &Path, text: &str) -> io::Result<()> {
     let file = {
         use std::os::unix::fs::PermissionsExt;
         // As any new file: the umask takes from it.
-        builder.permissions(Permissions::from_mode(0o666)).tempfile_in(directory)?
+        builder
+            .permissions(Permissions::from_mode(if secret { 0o600 } else { 0o666 }))
+            .tempfile_in(directory)?
     };
     #[cfg(not(unix))]
     let file = builder.tempfile_in(directory)?;

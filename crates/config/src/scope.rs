@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::mirrors::{self, Mirrors, NewMirror};
-use crate::{ConfigError, Mirror, save};
+use crate::{AccessPair, ConfigError, Mirror, save};
 
 /// The scope of the person who runs the program; `~/.spack` unless `SPACK_USER_CONFIG_PATH` says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,7 +41,7 @@ impl UserScope {
     ///
     /// Several processes may do so at once and none is lost: each locks the directory (`flock`). Where that
     /// is not to be had, and against editors and Spack, which do not lock, the last one to write wins;
-    /// readers see one whole file or the other.
+    /// readers see one whole file or the other. A file that is made for a password in plain text is for its owner alone.
     ///
     /// # Errors
     /// [`ConfigError::MirrorExists`] if the name is taken; as [`Mirrors::load`]; [`ConfigError::Write`] and
@@ -49,7 +49,8 @@ impl UserScope {
     pub fn add_mirror(&self, new: &NewMirror) -> Result<(), ConfigError> {
         fs::create_dir_all(&self.dir)
             .map_err(|source| ConfigError::Write { path: self.dir.clone(), source })?;
-        self.edit(|path, text| mirrors::add(path, text, new)).map(drop)
+        let secret = matches!(new.access_pair, Some(AccessPair::PlainText { .. }));
+        self.edit(secret, |path, text| mirrors::add(path, text, new)).map(drop)
     }
 
     /// Removes a mirror and gives it. Comments, order and quoting of the rest stay; a comment of the
@@ -62,13 +63,14 @@ impl UserScope {
         if !self.dir.exists() {
             return self.mirrors()?.require(name).cloned();
         }
-        let before = self.edit(|path, text| mirrors::remove(path, text, name))?;
+        let before = self.edit(false, |path, text| mirrors::remove(path, text, name))?;
         before.require(name).cloned()
     }
 
-    /// Changes the file's text and gives the mirrors as they were before.
+    /// Changes the file's text, which may be `secret` afterwards, and gives the mirrors as they were before.
     fn edit(
         &self,
+        secret: bool,
         change: impl FnOnce(&Path, &str) -> Result<String, ConfigError>,
     ) -> Result<Mirrors, ConfigError> {
         // Held until the end. A lock that cannot be had (NFS without locking) is no reason to do nothing.
@@ -79,7 +81,7 @@ impl UserScope {
         let path = self.mirrors_path();
         let text = save::read(&path)?.unwrap_or_default();
         let before = Mirrors::parse(&path, &text)?;
-        save::replace(&path, &change(&path, &text)?)?;
+        save::replace(&path, &change(&path, &text)?, secret)?;
         Ok(before)
     }
 }

@@ -8,7 +8,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use strata_config::{ConfigError, NewMirror, UserScope};
+use strata_config::{AccessPair, ConfigError, NewMirror, PlainText, UserScope};
 
 fn scope(dir: &Path) -> UserScope {
     UserScope::new(dir.join("spack/config"))
@@ -120,4 +120,21 @@ fn adds_in_a_child() {
         let new = NewMirror::new(format!("m{child}-{number}"), "oci://h/x");
         scope(Path::new(&dir)).add_mirror(&new).unwrap();
     }
+}
+
+#[test]
+fn a_file_made_for_a_password_is_for_its_owner_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let pair = AccessPair::PlainText { id: "joe".to_owned(), secret: PlainText::new("word") };
+    let private = NewMirror { access_pair: Some(pair), ..NewMirror::new("a", "oci://h/a") };
+    let scope = scope(dir.path());
+    scope.add_mirror(&private).unwrap();
+    let mode = || scope.mirrors_path().metadata().unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    scope.add_mirror(&NewMirror::new("b", "oci://h/b")).unwrap();
+    assert_eq!(mode(), 0o600, "it stays so");
+    // What is there has the mode that somebody gave it.
+    fs::set_permissions(scope.mirrors_path(), fs::Permissions::from_mode(0o640)).unwrap();
+    scope.add_mirror(&NewMirror { name: "c".to_owned(), ..private }).unwrap();
+    assert_eq!(mode(), 0o640);
 }
