@@ -19,8 +19,9 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// Options that every command takes.
+/// Options that every command takes. Under a heading of their own: a command's help begins with what is its own.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct Global {
     /// Root of the install tree, as config:install_tree:root names it, padded underneath or not
     #[arg(long, global = true, value_name = "DIR", env = "STRATA_STORE")]
@@ -331,7 +332,7 @@ pub(crate) struct Serve {
     /// when something is first pushed
     pub(crate) directory: PathBuf,
     /// Address and port; port 0 is any that is free
-    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:5000")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:5000", value_parser = values::address)]
     pub(crate) listen: String,
     /// Let nobody push or delete
     #[arg(long)]

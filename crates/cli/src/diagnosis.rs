@@ -191,11 +191,7 @@ impl From<strata_oci::Error> for Diagnosis {
 
 impl From<CredentialError> for Diagnosis {
     fn from(error: CredentialError) -> Self {
-        let kind = match &error {
-            CredentialError::Username { .. } => KIND_USAGE,
-            _ => system_kind(&error).unwrap_or(KIND_FAILED),
-        };
-        Self::new(kind, &error, None)
+        Self::new(kind_of(error.kind()), &error, None)
     }
 }
 
@@ -269,6 +265,8 @@ fn kind(error: &Error) -> Kind {
         Error::Store(StoreError::Lock(lock))
         | Error::Stage(StageError::Lock(lock))
         | Error::Removal(RemovalError::Stage(StageError::Lock(lock))) => lock_kind(lock),
+        // What makes temporary files wraps the system's error, so that only its kind can be told.
+        Error::Spool { source, .. } => refused(source),
         Error::Config(_) => system_kind(error).unwrap_or(KIND_USAGE),
         Error::Pack(_)
         | Error::Store(_)
@@ -277,7 +275,6 @@ fn kind(error: &Error) -> Kind {
         | Error::InstallManifest(_)
         | Error::Removal(_)
         | Error::Threads(_)
-        | Error::Spool { .. }
         | Error::Io { .. } => system_kind(error).unwrap_or(KIND_FAILED),
     }
 }
@@ -315,15 +312,20 @@ pub(crate) fn code_of(kind: ErrorKind) -> u8 {
     kind_of(kind).1
 }
 
+/// What it is that the operating system refused.
+fn refused(error: &io::Error) -> Kind {
+    match error.kind() {
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => KIND_NOT_ALLOWED,
+        _ => KIND_DISK,
+    }
+}
+
 /// The kind of the operating system's error among an error and its causes, if there is one.
 fn system_kind(error: &(dyn StdError + 'static)) -> Option<Kind> {
     let mut next = Some(error);
     while let Some(error) = next {
         if let Some(system) = error.downcast_ref::<io::Error>().filter(|e| e.raw_os_error().is_some()) {
-            return Some(match system.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => KIND_NOT_ALLOWED,
-                _ => KIND_DISK,
-            });
+            return Some(refused(system));
         }
         next = error.source();
     }

@@ -123,7 +123,15 @@ impl<'s> Registries<'s> {
         &self,
         addresses: impl IntoIterator<Item = &'a Address>,
     ) -> Result<Option<Credentials>, Diagnosis> {
-        let registries: BTreeSet<String> = addresses.into_iter().filter_map(Address::registry).collect();
+        let mut registries = BTreeSet::new();
+        for address in addresses {
+            registries.extend(address.registry());
+            // A URL needs no configuration: it is enough to say that its mirror could not be looked up.
+            if let Some(reason) = address.unread() {
+                let text = format!("not looking for an access pair for {}: {reason}", address.url());
+                self.console.event(Event::Warning(&text));
+            }
+        }
         if registries.is_empty() {
             return Ok(None);
         }

@@ -31,6 +31,16 @@ pub enum ErrorKind {
     Io,
 }
 
+impl ErrorKind {
+    /// What kind it is that the system refuses something here.
+    pub(crate) fn of_system(error: &io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => Self::Denied,
+            _ => Self::Io,
+        }
+    }
+}
+
 /// A failure of an operation on a repository.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -318,12 +328,12 @@ impl Error {
                 408 | 425 | 429 | 500.. => ErrorKind::TryAgain,
                 _ => ErrorKind::Invalid,
             },
-            Self::Unauthorized { .. }
-            | Self::Forbidden { .. }
-            | Self::TokenRefused { .. }
-            | Self::Credentials(_) => ErrorKind::Denied,
+            Self::Unauthorized { .. } | Self::Forbidden { .. } | Self::TokenRefused { .. } => {
+                ErrorKind::Denied
+            }
             Self::Throttled { .. } => ErrorKind::TryAgain,
             Self::DeleteUnsupported { .. } | Self::Certificate { .. } => ErrorKind::Invalid,
+            Self::Credentials(error) => error.kind(),
             Self::Authorization(error) => match error.kind() {
                 // It is not what was asked for that does not exist: this must not pass for a miss.
                 ErrorKind::NotFound => ErrorKind::Denied,
@@ -339,10 +349,7 @@ impl Error {
             Self::NoSuchBlob { .. } | Self::NoSuchCache { .. } | Self::NoSuchRepository { .. } => {
                 ErrorKind::NotFound
             }
-            Self::Io { cause, .. } => match cause.kind() {
-                io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => ErrorKind::Denied,
-                _ => ErrorKind::Io,
-            },
+            Self::Io { cause, .. } => ErrorKind::of_system(cause),
         }
     }
 

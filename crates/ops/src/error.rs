@@ -34,7 +34,7 @@ pub enum Error {
         failures: Vec<(String, String)>,
     },
     /// No mirror was named and none is configured.
-    #[error("no mirror to install from: none is configured in {}", file.display())]
+    #[error("no mirror to read from: none is named, and none is configured in {}", file.display())]
     NoMirrors {
         /// Where mirrors are configured.
         file: PathBuf,

@@ -47,6 +47,7 @@ pub struct Address {
     url: RepositoryUrl,
     direction: Direction,
     configured: Option<Mirror>,
+    unread: Option<String>,
 }
 
 impl Address {
@@ -60,6 +61,11 @@ impl Address {
         }
     }
 
+    /// Why the configuration could not be looked into for who to be there.
+    pub fn unread(&self) -> Option<&str> {
+        self.unread.as_deref()
+    }
+
     /// Where the cache is.
     pub fn url(&self) -> &RepositoryUrl {
         &self.url
@@ -68,26 +74,31 @@ impl Address {
 
 impl Caches<'_> {
     /// Where the cache is that is given as a URL or as the name of a configured mirror. A registry's URL that is that
-    /// of a configured mirror stands for the mirror, as for Spack.
+    /// of a configured mirror stands for the mirror, as for Spack; if the configuration cannot be read, it still stands for
+    /// itself ([`Address::unread`]).
     ///
     /// # Errors
-    /// For a name that is not configured, a configuration that cannot be read, and a URL of something else.
+    /// For a name that is not configured, or not to be found in a configuration that cannot be read, and a URL of
+    /// something else.
     pub fn address(&self, name_or_url: &str, direction: Direction) -> Result<Address, Error> {
         if !name_or_url.contains("://") {
             let mirrors = Mirrors::load(self.file)?;
             let mirror = mirrors.require(name_or_url)?;
             let url = url_of(mirror, direction)?.parse()?;
-            return Ok(Address { url, direction, configured: Some(mirror.clone()) });
+            return Ok(Address { url, direction, configured: Some(mirror.clone()), unread: None });
         }
         let url: RepositoryUrl = name_or_url.parse()?;
-        let mut configured = None;
+        let (mut configured, mut unread) = (None, None);
         if let Location::Registry { .. } = url.location() {
             let same = |mirror: &&Mirror| {
                 url_of(mirror, direction).is_ok_and(|configured| configured.parse() == Ok(url.clone()))
             };
-            configured = Mirrors::load(self.file)?.iter().find(same).cloned();
+            match Mirrors::load(self.file) {
+                Ok(mirrors) => configured = mirrors.iter().find(same).cloned(),
+                Err(error) => unread = Some(crate::error::chain(&error)),
+            }
         }
-        Ok(Address { url, direction, configured })
+        Ok(Address { url, direction, configured, unread })
     }
 
     /// Who to be at `address`; none is for the transport's credential files to answer.

@@ -78,5 +78,7 @@ fn a_layout_needs_no_configuration_and_a_registry_needs_none_that_exists() {
     std::fs::write(&file, "mirrors: [not, a, mapping]\n").unwrap();
     let layout = caches.address("oci+file:///some/cache", Direction::Fetch).unwrap();
     assert_eq!(layout.registry(), None);
-    assert!(caches.address("oci://h.example/n", Direction::Fetch).is_err());
+    let address = caches.address("oci://h.example/n", Direction::Fetch).unwrap();
+    assert!(address.unread().is_some_and(|reason| reason.contains(file.to_str().unwrap())), "{address:?}");
+    assert!(caches.address("ours", Direction::Fetch).is_err());
 }

@@ -53,9 +53,38 @@ pub(super) fn upload_mode(text: &str) -> Result<UploadMode, String> {
     }
 }
 
+/// An address or a name, and a port.
+pub(super) fn address(text: &str) -> Result<String, String> {
+    match text.rsplit_once(':') {
+        // An IPv6 address has colons of its own, and stands in brackets.
+        Some((host, port)) if (!host.contains(':') || host.ends_with(']')) && port.parse::<u16>().is_ok() => {
+            if host.is_empty() {
+                Err(format!(
+                    "no address: 127.0.0.1:{port} is this machine alone, 0.0.0.0:{port} all of its networks"
+                ))
+            } else {
+                Ok(text.to_owned())
+            }
+        }
+        _ => Err("it is an address with a port, such as 127.0.0.1:5000 or [::1]:5000".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_has_a_port() {
+        for text in ["127.0.0.1:5000", "localhost:0", "[::1]:5000", "[::]:80"] {
+            assert!(address(text).is_ok(), "{text}");
+        }
+        for text in
+            ["", "5000", ":5000", "127.0.0.1", "::1", "::1:5000", "localhost:", "localhost:x", "h:65536"]
+        {
+            assert!(address(text).is_err(), "{text}");
+        }
+    }
 
     #[test]
     fn sizes_are_decimal_unless_they_say_otherwise() {

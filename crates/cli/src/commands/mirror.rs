@@ -34,6 +34,15 @@ pub(crate) fn add(args: &MirrorAdd, settings: &Settings, console: &Console) -> R
 
 /// Who to be for a new mirror. Both parts are needed.
 fn access_pair(args: &MirrorAdd) -> Result<Option<AccessPair>, Diagnosis> {
+    for name in args.oci_username_variable.iter().chain(&args.oci_password_variable) {
+        if !is_variable(name) {
+            // It may be the secret itself.
+            return Err(Diagnosis::misuse(
+                "what was given as the name of an environment variable is none",
+                "--oci-username-variable and --oci-password-variable take the NAME of a variable that holds it",
+            ));
+        }
+    }
     let text = args.oci_username.clone().map(IdSource::Text);
     let id = text.or_else(|| args.oci_username_variable.clone().map(IdSource::Variable));
     match (id, &args.oci_password_variable, &args.oci_password) {
@@ -49,6 +58,12 @@ fn access_pair(args: &MirrorAdd) -> Result<Option<AccessPair>, Diagnosis> {
             "give --oci-username USER (or --oci-username-variable NAME) and --oci-password-variable NAME",
         )),
     }
+}
+
+/// Whether that is the name of a variable that a shell can set (POSIX: letters, digits, underscores).
+fn is_variable(name: &str) -> bool {
+    !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }
 
 /// Forgets a mirror.

@@ -2,7 +2,7 @@
 
 use super::{KIND_CORRUPT, KIND_TRY_AGAIN, KIND_UNREACHABLE, Kind, kind, repository_kind};
 use strata_config::ConfigError;
-use strata_oci::Trouble;
+use strata_oci::{CredentialError, Trouble};
 use strata_ops::Error;
 use strata_store::StoreError;
 
@@ -17,7 +17,8 @@ pub(super) fn of(error: &Error) -> Option<String> {
             "layers wait there until they are uploaded: make room, or set TMPDIR to a directory that has it"
         }
         Error::Config(ConfigError::NoSuchMirror { .. }) | Error::NoMirrors { .. } => {
-            "add one with `strata mirror add NAME URL`, or name one with --mirror URL"
+            "add one with `strata mirror add NAME URL`, or give the URL itself: oci://HOST/NAME, oci+http://… or \
+             oci+file:///DIRECTORY"
         }
         Error::MissingDependency { .. } => {
             "push it with its dependencies: `strata buildcache push MIRROR SPEC` without --only package"
@@ -76,10 +77,23 @@ fn by_kind(kind: Kind) -> Option<String> {
 fn of_repository(error: &strata_oci::Error) -> Option<String> {
     use strata_oci::Error as Oci;
     let hint = match error {
+        Oci::Certificate { .. } => {
+            "certificates are those of --ca-file (STRATA_CA_FILE), of --client-cert with --client-key, and of the \
+             registry's directory in /etc/docker/certs.d"
+                .to_owned()
+        }
+        Oci::Credentials(CredentialError::Helper { .. }) => {
+            "the helper is named by credsStore or credHelpers in Docker's or podman's file; STRATA_USERNAME with \
+             STRATA_PASSWORD come before it"
+                .to_owned()
+        }
+        Oci::Credentials(_) => {
+            "mend or remove it; an access pair, and STRATA_USERNAME with STRATA_PASSWORD, come before it".to_owned()
+        }
         Oci::Unauthorized { url, .. } => format!(
             "`strata login {}` keeps credentials for it; so do the mirror's access pair, and STRATA_USERNAME with \
              STRATA_PASSWORD",
-            host(url)
+            login(url)
         ),
         Oci::TokenRefused { .. } => {
             "`strata login HOST` keeps other credentials for the registry; `strata doctor URL` says what they allow"
@@ -93,7 +107,7 @@ fn of_repository(error: &strata_oci::Error) -> Option<String> {
         Oci::Authorization(error) => return of_repository(error),
         Oci::Forbidden { url, .. } => format!(
             "ask for the right there, or be somebody else: `strata login {}`; `strata doctor URL` says what is allowed",
-            host(url)
+            login(url)
         ),
         Oci::Throttled { .. } => {
             "try again in a while; many registries allow more to those they know: `strata login`".to_owned()
@@ -108,8 +122,20 @@ fn of_repository(error: &strata_oci::Error) -> Option<String> {
     Some(hint)
 }
 
-/// The host and port in a URL.
-fn host(url: &str) -> &str {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.split('/').next().unwrap_or(rest)
+/// How to log in to the registry of a URL: `strata login` speaks https unless it is told.
+fn login(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
+    let host = rest.split('/').next().unwrap_or(rest);
+    if scheme == "http" { format!("--plain-http {host}") } else { host.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::login;
+
+    #[test]
+    fn logging_in_is_to_the_same_registry_in_the_same_way() {
+        assert_eq!(login("https://ghcr.io/v2/joe/manifests/x"), "ghcr.io");
+        assert_eq!(login("http://localhost:5000/v2/"), "--plain-http localhost:5000");
+    }
 }

@@ -1,5 +1,6 @@
 //! Who strata is for a registry: where credentials come from, in which order, and where they do not go.
 
+use crate::support::exit_code::{NOT_ALLOWED, UNREACHABLE};
 use crate::support::{Ran, World, text};
 use std::path::PathBuf;
 use strata_testkit::certificates::Authority;
@@ -8,8 +9,6 @@ use strata_testkit::golden;
 
 const USER: &str = "joe";
 const PASSWORD: &str = "correct horse";
-const UNREACHABLE: i32 = 69;
-const NOT_ALLOWED: i32 = 77;
 
 /// A registry for one user, and surroundings with an empty cache to list in them.
 fn private() -> Option<(World, DockerRegistry)> {
@@ -186,6 +185,6 @@ fn a_registry_whose_certificate_only_a_private_authority_knows() {
     write(directory.join("ca.crt"), &std::fs::read_to_string(&ca_file).unwrap());
     works(&list(&world, &url, &environment));
     let missing = list(&world, &url, &[("STRATA_CA_FILE", "/no/such/file.pem")]);
-    missing.fails(74, &["/no/such/file.pem"]);
+    missing.fails(2, &["/no/such/file.pem", "--ca-file"]);
     list(&world, &url, &[("STRATA_CLIENT_CERT", "/x.pem")]).fails(2, &["--client-key is not"]);
 }

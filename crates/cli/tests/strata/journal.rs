@@ -45,6 +45,8 @@ struct Push<'p> {
 impl Push<'_> {
     fn command(&self, flags: &[&str]) -> Command {
         let mut command = self.world.command();
+        std::fs::create_dir_all(self.world.path("temporary")).unwrap();
+        command.env("TMPDIR", self.world.path("temporary"));
         command.args(flags).args([
             "--store",
             text(self.store),
@@ -103,6 +105,8 @@ impl Push<'_> {
             "{stderr}"
         );
         assert_eq!(self.journal(), None, "nothing is left of a push that is done");
+        let temporary = std::fs::read_dir(self.world.path("temporary")).unwrap().count();
+        assert_eq!(temporary, 0, "nor of the one that was killed");
         resumed.len()
     }
 }

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod bad_caches;
 mod bad_input;
+mod bad_stores;
+mod bad_surroundings;
 mod cache;
 mod commands;
 mod credentials;

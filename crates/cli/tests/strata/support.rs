@@ -7,6 +7,17 @@ use std::process::{Command, Output};
 use strata_testkit::sample_store::SampleStore;
 use tempfile::TempDir;
 
+/// How strata ends, as its README says.
+pub(crate) mod exit_code {
+    pub(crate) const SOME_FAILED: i32 = 1;
+    pub(crate) const USAGE: i32 = 2;
+    pub(crate) const NOT_FOUND: i32 = 3;
+    pub(crate) const CORRUPT: i32 = 65;
+    pub(crate) const UNREACHABLE: i32 = 69;
+    pub(crate) const DISK: i32 = 74;
+    pub(crate) const NOT_ALLOWED: i32 = 77;
+}
+
 /// Surroundings for commands: a home directory and a place for stores and caches.
 pub(crate) struct World {
     scratch: TempDir,
@@ -97,6 +108,11 @@ impl Ran {
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|e| panic!("{e}: {}", self.stdout))
     }
+}
+
+/// Installs from a cache.
+pub(crate) fn install(world: &World, root: &Path, cache: &str, spec: &str) -> Ran {
+    world.run(["--store", text(root), "install", "--mirror", cache, spec])
 }
 
 pub(crate) fn text(path: &Path) -> &str {

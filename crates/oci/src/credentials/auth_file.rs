@@ -158,7 +158,7 @@ pub(super) fn read_text(path: &Path) -> Result<Option<Zeroizing<String>>, Creden
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(Zeroizing::new(text)).filter(|text| !text.trim().is_empty())),
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
-        Err(error) => Err(CredentialError::file(path, format!("cannot be read: {error}"))),
+        Err(error) => Err(CredentialError::io(path, "read")(error)),
     }
 }
 

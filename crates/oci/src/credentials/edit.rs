@@ -29,8 +29,8 @@ pub(super) fn edit<T>(
     path: &Path,
     change: impl FnOnce(&mut Map<String, Value>) -> Result<T, CredentialError>,
 ) -> Result<T, CredentialError> {
-    let written = |error: io::Error| CredentialError::file(path, format!("cannot be written: {error}"));
-    let target = followed(path).map_err(written)?;
+    let written = CredentialError::io(path, "written");
+    let target = followed(path).map_err(&written)?;
     let directory = match target.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -44,8 +44,8 @@ pub(super) fn edit<T>(
     let mut after = before.clone();
     let outcome = change(&mut after)?;
     if after != before {
-        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(written)?;
-        replace(&target, directory, &printed(&after, &text).map_err(written)?).map_err(written)?;
+        DirBuilder::new().recursive(true).mode(0o700).create(directory).map_err(&written)?;
+        replace(&target, directory, &printed(&after, &text).map_err(&written)?).map_err(&written)?;
     }
     Ok(outcome)
 }

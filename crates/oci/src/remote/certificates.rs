@@ -109,9 +109,19 @@ impl Found {
 }
 
 /// All certificates of a PEM file, each tried: the client as a whole would not say which one it cannot use.
+/// The content of a file. One that is not there was named by mistake; anything else is the system's.
+fn read(file: &Path) -> Result<Vec<u8>, Error> {
+    fs::read(file).map_err(|error| match error.kind() {
+        ErrorKind::NotFound | ErrorKind::NotADirectory | ErrorKind::IsADirectory => {
+            Error::Certificate { path: file.to_path_buf(), problem: "there is no such file".to_string() }
+        }
+        _ => Error::io("read", file)(error),
+    })
+}
+
 fn authorities_in(file: &Path) -> Result<Vec<Certificate>, Error> {
     let problem = |problem: String| Error::Certificate { path: file.to_path_buf(), problem };
-    let pem = fs::read(file).map_err(Error::io("read", file))?;
+    let pem = read(file)?;
     let mut authorities = Vec::new();
     for certificate in CertificateDer::pem_slice_iter(&pem) {
         let certificate = certificate.map_err(|error| problem(format!("not a PEM file: {error}")))?;
@@ -130,8 +140,8 @@ fn authorities_in(file: &Path) -> Result<Vec<Certificate>, Error> {
 }
 
 fn identity(certificate: &Path, key: &Path) -> Result<Identity, Error> {
-    let mut pem = Zeroizing::new(fs::read(certificate).map_err(Error::io("read", certificate))?);
-    let secret = Zeroizing::new(fs::read(key).map_err(Error::io("read", key))?);
+    let mut pem = Zeroizing::new(read(certificate)?);
+    let secret = Zeroizing::new(read(key)?);
     if String::from_utf8_lossy(&secret).contains("ENCRYPTED") {
         let problem = "the key is protected by a password, which is not supported".to_string();
         return Err(Error::Certificate { path: key.to_path_buf(), problem });

@@ -37,6 +37,14 @@ pub(super) fn explain(error: reqwest::Error, url: &Url, registry: &str) -> (Trou
     let advice = match &tls {
         Some(tls) => advice(tls, url, registry),
         None if text.contains("tls handshake eof") => Some(no_tls(url)),
+        // The answer to plain HTTP is an alert, which is no HTTP.
+        None if url.scheme() == "http" && text.contains("invalid HTTP version parsed") => {
+            trouble = Trouble::Tls;
+            let host = registry_host(url);
+            Some(format!(
+                "{host} seems to speak TLS on this port: the URL of a registry with TLS begins with oci://"
+            ))
+        }
         None if text.contains("proxy authorization required") => Some(
             "the proxy wants to know who asks: set HTTPS_PROXY to http://USER:PASSWORD@HOST:PORT".to_string(),
         ),
@@ -130,7 +138,8 @@ fn advice(error: &rustls::Error, url: &Url, registry: &str) -> Option<String> {
 fn no_tls(url: &Url) -> String {
     let host = registry_host(url);
     format!(
-        "{host} seems to speak no TLS on this port: the URL of a registry without TLS begins with oci+http://"
+        "{host} seems to speak no TLS on this port: the URL of a registry without TLS begins with oci+http://, and \
+         `strata login` takes --plain-http"
     )
 }
 
