@@ -49,9 +49,13 @@ pub fn installed(database: &Database, selectors: &[Selector], place: &str) -> Re
     matching(select::installed(database).collect(), selectors, place)
 }
 
-/// The packages of a cache that match, from its index.
-pub fn in_cache(index: &Database, selectors: &[Selector], place: &str) -> Result<Vec<Found>, Error> {
-    matching(index.records.values().filter(|record| record.in_buildcache).collect(), selectors, place)
+/// The packages of caches that match, from their indexes; each once. A selector that matches nothing in any of them is an
+/// error.
+pub fn in_caches(indexes: &[Database], selectors: &[Selector], place: &str) -> Result<Vec<Found>, Error> {
+    let records = indexes.iter().flat_map(|index| index.records.values());
+    let mut found = matching(records.filter(|record| record.in_buildcache).collect(), selectors, place)?;
+    found.dedup_by(|a, b| a.hash == b.hash);
+    Ok(found)
 }
 
 fn matching(records: Vec<&Record>, selectors: &[Selector], place: &str) -> Result<Vec<Found>, Error> {
@@ -67,7 +71,7 @@ fn matching(records: Vec<&Record>, selectors: &[Selector], place: &str) -> Resul
 }
 
 /// Sorts by name, version and hash.
-pub fn sort(found: &mut [Found]) {
+fn sort(found: &mut [Found]) {
     found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
 }
 

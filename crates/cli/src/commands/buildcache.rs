@@ -13,7 +13,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use strata_ops::mirror::Direction;
 use strata_ops::push::{self, PushPlan, PushRequest, PushSummary};
-use strata_ops::{Event, Reporter, index};
+use strata_ops::{Error, Event, Reporter, index};
 
 /// Pushes installed packages.
 pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
@@ -104,16 +104,33 @@ pub(crate) fn update_index(
     Ok(Outcome::new(text, &summary)?)
 }
 
-/// Lists the packages of caches.
+/// Lists the packages of caches. One that cannot be asked does not hide what the others have.
 pub(crate) fn list(args: &List, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
     let selectors = selectors(&args.specs)?;
-    let mut found = Vec::new();
-    for mirror in Registries::new(settings, console)?.readable(&args.mirror)? {
-        let index = index::read_or_collect(&*mirror.repository, &**console)?;
-        found.extend(strata_ops::find::in_cache(&index, &selectors, &mirror.name)?);
+    let mirrors = Registries::new(settings, console)?.readable(&args.mirror)?;
+    let (mut indexes, mut failures) = (Vec::new(), Vec::new());
+    for mirror in &mirrors {
+        match index::read_or_collect(&*mirror.repository, &**console) {
+            Ok(index) => indexes.push(index),
+            Err(error) if mirrors.len() == 1 => return Err(error.into()),
+            Err(error) => failures.push((mirror.name.clone(), error)),
+        }
     }
-    strata_ops::find::sort(&mut found);
-    found.dedup_by(|a, b| a.hash == b.hash);
+    let places: Vec<&str> = mirrors.iter().map(|mirror| &*mirror.name).collect();
+    let found = match strata_ops::find::in_caches(&indexes, &selectors, &places.join(", ")) {
+        Err(Error::NoSuchSpec { spec, .. }) if !failures.is_empty() => {
+            let reasons = failures.into_iter().map(|(mirror, error)| {
+                let reason = strata_ops::error::chain(&error);
+                console.event(Event::Warning(&format!("mirror {mirror} could not be asked: {reason}")));
+                (mirror, reason)
+            });
+            return Err(Error::Unasked { spec, failures: reasons.collect() }.into());
+        }
+        found => found?,
+    };
     console.event(Event::Phase(&format!("{} cached", packages(found.len()))));
-    Ok(Outcome::new(find::lines(&found, args.long, false), &json!({"specs": found}))?)
+    let mut outcome = Outcome::new(find::lines(&found, args.long, false), &json!({"specs": found}))?;
+    let failures: Vec<Diagnosis> = failures.into_iter().map(|(_, error)| error.into()).collect();
+    outcome.fail(failures, indexes.is_empty());
+    Ok(outcome)
 }

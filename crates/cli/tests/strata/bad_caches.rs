@@ -1,6 +1,6 @@
 //! Caches that hold something else than they say, or give no answer.
 
-use crate::support::exit_code::{CORRUPT, UNREACHABLE};
+use crate::support::exit_code::{CORRUPT, NOT_FOUND, SOME_FAILED, UNREACHABLE};
 use crate::support::{World, install, text, tree};
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -178,4 +178,41 @@ fn a_registry_that_is_spoken_to_in_the_wrong_way() {
         .fails(UNREACHABLE, &["seems to speak TLS on this port", "begins with oci://"]);
     list(plain.url("cache").replace("oci+http://", "oci://"))
         .fails(UNREACHABLE, &["seems to speak no TLS on this port", "begins with oci+http://"]);
+}
+
+#[test]
+fn a_list_of_several_caches_is_of_all_that_can_be_asked() {
+    let world = World::new();
+    let store = world.sample_store();
+    let push = |cache: &str, spec: &str| {
+        world.ok([
+            "--store",
+            text(&store.unpadded_root),
+            "buildcache",
+            "push",
+            "--only",
+            "package",
+            cache,
+            spec,
+        ]);
+    };
+    let (one, other) = (world.layout("one"), world.layout("other"));
+    push(&one, "greet");
+    push(&other, "greet");
+    push(&other, "runner");
+    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let down = format!("oci+http://127.0.0.1:{port}/cache");
+    for (name, url) in [("other", &other), ("one", &one)] {
+        world.ok(["mirror", "add", name, url]);
+    }
+    let list = |specs: &[&str]| world.run([&["buildcache", "list"], specs].concat());
+    assert_eq!(list(&[]).stdout, "greet@1.0\nrunner@0.3\n");
+    // Only one of them has it.
+    assert_eq!(list(&["runner"]).stdout, "runner@0.3\n");
+    list(&["hello"]).fails(NOT_FOUND, &["no spec matches `hello` in one, other"]);
+    world.ok(["mirror", "add", "down", &down]);
+    let partly = list(&[]);
+    partly.fails(SOME_FAILED, &["error:", &port.to_string()]);
+    assert_eq!(partly.stdout, "greet@1.0\nrunner@0.3\n");
+    list(&["hello"]).fails(UNREACHABLE, &["mirror down could not be asked", "cannot tell", "hint:"]);
 }
