@@ -50,7 +50,7 @@ pub(crate) enum InvalidSetting {
         value: String,
     },
     /// One of two that belong together.
-    #[error("{given} is given, and {missing} is not: both are needed")]
+    #[error("{given} is given, and {missing} is not, or is empty: both are needed")]
     Half {
         /// Which.
         given: &'static str,
