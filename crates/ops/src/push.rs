@@ -9,6 +9,7 @@ mod journal;
 mod pack;
 mod plan;
 mod scratch;
+mod tagging;
 
 pub use execute::execute;
 pub use plan::{Only, Planned, PushPlan, PushRequest, Unavailable, plan};
