@@ -12,8 +12,8 @@ fn main() -> ExitCode {
         ["demo"] => demo::run().map_err(|error| error.to_string().into()),
         ["bench", "transport", rest @ ..] => bench::transport::run(rest),
         // What the benchmark times, as a process of its own.
-        ["bench-push", layout, url, tag] => bench::transfer::push(layout, url, tag),
-        ["bench-pull", url, tag, directory] => bench::transfer::pull(url, tag, directory),
+        ["bench-push", layout, url, tags @ ..] => bench::transfer::push(layout, url, tags),
+        ["bench-pull", url, directory, tags @ ..] => bench::transfer::pull(url, directory, tags),
         _ => Err("usage: cargo xtask demo | bench transport [PAIRS]".into()),
     };
     match result {

@@ -1,4 +1,4 @@
-//! An image copied through strata's transport, as a process that can be timed: no packing, no unpacking.
+//! Images copied through strata's transport, as a process that can be timed: no packing, no unpacking.
 
 use super::Outcome;
 use std::io;
@@ -12,32 +12,36 @@ use strata_oci::{
 /// Threads that move blobs; as many as strata's own operations use for requests.
 const THREADS: usize = 16;
 
-/// Puts the image `tag` of an image layout into a repository.
-pub(crate) fn push(layout: &str, url: &str, tag: &str) -> Outcome<()> {
-    let tag: TagName = tag.parse()?;
+/// Puts images of an image layout into a repository, one after the other.
+pub(crate) fn push(layout: &str, url: &str, tags: &[&str]) -> Outcome<()> {
     let transport = Transport::default();
     let source = open(&RepositoryUrl::from_directory(layout)?, &transport, None)?;
     let target = open(&url.parse()?, &transport, None)?;
-    let manifest = manifest(&*source, &tag)?;
-    each_blob(&manifest, |blob| {
-        let path = Path::new(layout).join("blobs/sha256").join(blob.digest.hex());
-        let _ = target.put_blob(&BlobSource::file(path, blob.digest, blob.size))?;
-        Ok(())
-    })?;
-    target.put_manifest(&tag, &manifest.media_type, &manifest.to_bytes()?)?;
+    for tag in tags {
+        let tag: TagName = tag.parse()?;
+        let manifest = manifest(&*source, &tag)?;
+        each_blob(&manifest, |blob| {
+            let path = Path::new(layout).join("blobs/sha256").join(blob.digest.hex());
+            let _ = target.put_blob(&BlobSource::file(path, blob.digest, blob.size))?;
+            Ok(())
+        })?;
+        target.put_manifest(&tag, &manifest.media_type, &manifest.to_bytes()?)?;
+    }
     Ok(())
 }
 
-/// Reads all blobs of an image by way of a blob cache in `directory`.
-pub(crate) fn pull(url: &str, tag: &str, directory: &str) -> Outcome<()> {
+/// Reads all blobs of images by way of a blob cache in `directory`, one image after the other.
+pub(crate) fn pull(url: &str, directory: &str, tags: &[&str]) -> Outcome<()> {
     let options =
         TransportOptions { blob_cache: Some(BlobCache::new(directory)), ..TransportOptions::default() };
     let source = open(&url.parse()?, &Transport::new(options), None)?;
-    let manifest = manifest(&*source, &tag.parse()?)?;
-    each_blob(&manifest, |blob| {
-        io::copy(&mut source.blob(blob)?, &mut io::sink())?;
-        Ok(())
-    })
+    for tag in tags {
+        each_blob(&manifest(&*source, &tag.parse()?)?, |blob| {
+            io::copy(&mut source.blob(blob)?, &mut io::sink())?;
+            Ok(())
+        })?;
+    }
+    Ok(())
 }
 
 fn manifest(repository: &dyn Repository, tag: &TagName) -> Outcome<Manifest> {

@@ -1,4 +1,6 @@
 //! `cargo xtask bench transport`: 1 × 1 GiB and 2,000 × 20 KiB, against skopeo and curl, in alternation.
+//!
+//! The small blobs are the layers of twenty images: with as many as 2,000 in one, skopeo is busy with other things.
 
 use super::Outcome;
 use super::image::{self, Case};
@@ -11,8 +13,10 @@ use std::time::Instant;
 use strata_oci::{RepositoryUrl, TagName, Transport, open_or_create};
 use strata_testkit::docker_registry::DockerRegistry;
 
-const CASES: [Case; 2] =
-    [Case { tag: "big", layers: 1, size: 1 << 30 }, Case { tag: "small", layers: 2000, size: 20 << 10 }];
+const CASES: [Case; 2] = [
+    Case { name: "1 GiB", images: 1, layers: 1, size: 1 << 30 },
+    Case { name: "2,000 × 20 KiB", images: 20, layers: 100, size: 20 << 10 },
+];
 
 /// One measured process.
 struct Sample {
@@ -105,33 +109,35 @@ struct Bench<'a> {
 
 impl Bench<'_> {
     fn round(&self, round: usize, rows: &mut Rows) -> Outcome<()> {
-        let tag = self.case.tag;
+        let (name, tags) = (self.case.name, self.case.tags());
         let layout = self.directory.join("layout");
         image::make(&layout, self.case, round as u64)?;
         let place = |who: &str| format!("127.0.0.1:{}/{who}", self.port);
-        let (ours, theirs) =
-            (format!("oci+http://{}", place("strata")), format!("docker://{}:{tag}", place("skopeo")));
-        let from = format!("oci:{}:{tag}", layout.display());
+        let ours = format!("oci+http://{}", place("strata"));
+        let theirs = |tag: &str| format!("docker://{}:{tag}", place("skopeo"));
+        let in_layout = |tag: &str| format!("oci:{}:{tag}", layout.display());
         let (cache, pulled) = (self.directory.join("cache"), self.directory.join("pulled"));
         let pull = || {
             let mut command = Command::new(self.this);
-            command.args(["bench-pull", &ours, tag]).arg(&cache);
+            command.args(["bench-pull", &ours]).arg(&cache).args(&tags);
             command
         };
 
         let mut push = Command::new(self.this);
-        push.arg("bench-push").arg(&layout).args([&ours, tag]);
-        rows.keep(format!("push {tag}, skopeo copy"), pair(round, push, skopeo(&from, &theirs))?);
+        push.arg("bench-push").arg(&layout).arg(&ours).args(&tags);
+        rows.keep(format!("push {name}, skopeo copy"), pair(round, push, skopeo(&tags, in_layout, theirs))?);
 
-        let other = skopeo(&theirs, &format!("dir:{}", pulled.display()));
-        rows.keep(format!("pull {tag}, skopeo copy"), pair(round, pull(), other)?);
+        fs::create_dir(&pulled)?;
+        let in_directory = |tag: &str| format!("dir:{}/{tag}", pulled.display());
+        let other = skopeo(&tags, theirs, in_directory);
+        rows.keep(format!("pull {name}, skopeo copy"), pair(round, pull(), other)?);
         fs::remove_dir_all(&cache)?;
         fs::remove_dir_all(&pulled)?;
 
         let list = curl_list(&layout, self.case, &place("strata"), &pulled)?;
         let mut curl = Command::new("curl");
         curl.args(["--silent", "--fail", "--parallel", "--parallel-max", "16", "--config", &list]);
-        rows.keep(format!("pull {tag}, curl without digests"), pair(round, pull(), curl)?);
+        rows.keep(format!("pull {name}, curl without digests"), pair(round, pull(), curl)?);
         Ok(())
     }
 }
@@ -145,16 +151,16 @@ fn pair(round: usize, ours: Command, theirs: Command) -> Outcome<(Sample, Sample
     Ok((timed(&ours)?, theirs))
 }
 
-fn skopeo(from: &str, to: &str) -> Command {
-    let mut command = Command::new("skopeo");
-    command.args([
-        "--insecure-policy",
-        "copy",
-        "--quiet",
-        "--src-tls-verify=false",
-        "--dest-tls-verify=false",
-    ]);
-    command.args(["--preserve-digests", from, to]);
+/// Copies image after image: skopeo takes one at a time.
+fn skopeo(tags: &[String], from: impl Fn(&str) -> String, to: impl Fn(&str) -> String) -> Command {
+    const COPY: &str = "skopeo --insecure-policy copy --quiet --preserve-digests --src-tls-verify=false \
+                        --dest-tls-verify=false";
+    let mut command = Command::new("sh");
+    let each = format!("set -e; while [ $# -gt 0 ]; do {COPY} \"$1\" \"$2\"; shift 2; done");
+    command.args(["-c", &each, "skopeo"]);
+    for tag in tags {
+        command.args([from(tag), to(tag)]);
+    }
     command
 }
 
@@ -163,13 +169,15 @@ fn curl_list(layout: &Path, case: &Case, place: &str, directory: &Path) -> Outco
     fs::create_dir_all(directory)?;
     let (host, name) = place.split_once('/').ok_or("a place without a name")?;
     let repository = open_or_create(&RepositoryUrl::from_directory(layout)?, &Transport::default(), None)?;
-    let tag: TagName = case.tag.parse()?;
-    let (_, manifest) = strata_oci::image_manifest(&*repository, &tag.into())?.ok_or("no such image")?;
     let path = directory.join("list");
     let mut list = fs::File::create(&path)?;
-    for layer in &manifest.layers {
-        writeln!(list, "url = \"http://{host}/v2/{name}/blobs/{}\"", layer.digest)?;
-        writeln!(list, "output = \"{}\"", directory.join(layer.digest.hex()).display())?;
+    for tag in case.tags() {
+        let tag: TagName = tag.parse()?;
+        let (_, manifest) = strata_oci::image_manifest(&*repository, &tag.into())?.ok_or("no such image")?;
+        for layer in &manifest.layers {
+            writeln!(list, "url = \"http://{host}/v2/{name}/blobs/{}\"", layer.digest)?;
+            writeln!(list, "output = \"{}\"", directory.join(layer.digest.hex()).display())?;
+        }
     }
     Ok(path.display().to_string())
 }
