@@ -141,7 +141,7 @@ pub(crate) struct Push {
     /// Accepted for command lines written for Spack: packages in OCI caches are never signed
     #[arg(short, long)]
     pub(crate) unsigned: bool,
-    /// How blobs are sent: monolithic, single-post, or chunked[:SIZE], for registries that want it otherwise
+    /// How blobs are sent: monolithic, single-post, chunked or chunked:SIZE, for registries that want it otherwise
     #[arg(long, value_name = "HOW", default_value = "monolithic", value_parser = values::upload_mode)]
     pub(crate) upload: strata_oci::UploadMode,
 }

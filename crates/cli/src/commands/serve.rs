@@ -21,6 +21,8 @@ pub(crate) fn serve(args: &Serve, global: &Global, console: &Arc<Console>) -> Re
     let registry = Registry::open(&args.directory, options)?;
     let certificate = args.tls_cert.clone().zip(args.tls_key.clone());
     let certificate = certificate.map(|(certificate, key)| ServerCertificate { certificate, key });
+    // Whoever waits for the line with the address must not get one of a registry that then cannot be.
+    certificate.as_ref().map_or(Ok(()), ServerCertificate::check)?;
     let secure = certificate.is_some();
 
     let runtime = tokio::runtime::Builder::new_multi_thread()

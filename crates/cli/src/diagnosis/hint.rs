@@ -99,11 +99,6 @@ fn of_repository(error: &strata_oci::Error) -> Option<String> {
             "`strata login HOST` keeps other credentials for the registry; `strata doctor URL` says what they allow"
                 .to_owned()
         }
-        Oci::Credentials(_) => {
-            "mend it, or do without: a mirror's access pair, and STRATA_USERNAME with STRATA_PASSWORD, come before all \
-             files and helpers"
-                .to_owned()
-        }
         Oci::Authorization(error) => return of_repository(error),
         Oci::Forbidden { url, .. } => format!(
             "ask for the right there, or be somebody else: `strata login {}`; `strata doctor URL` says what is allowed",

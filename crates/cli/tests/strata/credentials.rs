@@ -1,6 +1,6 @@
 //! Who strata is for a registry: where credentials come from, in which order, and where they do not go.
 
-use crate::support::exit_code::{NOT_ALLOWED, UNREACHABLE};
+use crate::support::exit_code::{NOT_ALLOWED, UNREACHABLE, USAGE};
 use crate::support::{Ran, World, text};
 use std::path::PathBuf;
 use strata_testkit::certificates::Authority;
@@ -131,7 +131,7 @@ fn a_file_or_helper_that_cannot_be_used_is_named_with_what_comes_before_it() {
     {
         write(file.clone(), content);
         let ran = list(&world, &url, &[]);
-        ran.fails(NOT_ALLOWED, &[text(&file), problem, "STRATA_USERNAME with STRATA_PASSWORD, come before"]);
+        ran.fails(USAGE, &[text(&file), problem, "STRATA_USERNAME with STRATA_PASSWORD"]);
         assert!(!ran.stderr.contains("hush"), "{}", ran.stderr);
         works(&list(&world, &url, &[("STRATA_USERNAME", USER), ("STRATA_PASSWORD", PASSWORD)]));
     }
