@@ -6,16 +6,15 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderValue};
 use reqwest::{Response, StatusCode};
-use tokio::time::Instant;
 use url::{Origin, Url};
 
 use super::answer;
-use super::auth::{Authenticator, without_authorization};
+use super::auth::Authenticator;
 use super::exchange::Exchange;
 use super::pace::Permit;
+use super::reading::{Note, Shown};
 use super::recent::RecentlyPut;
 use super::redirect::Route;
 use super::request::{Request, RequestBody};
@@ -25,24 +24,9 @@ use super::turns::Turns;
 use super::welcome::Welcome;
 use crate::{Credentials, Error};
 
-/// The most bytes of an error's document that are read.
-const ERROR_LIMIT: u64 = 64 << 10;
-
 /// How often a request is sent again with another authorization. Once is what a token takes that ran out; the next is
 /// for registries that refuse a new one by mistake, as those do of which not all machines know yet that it is good.
 const REAUTHORIZED: u32 = 2;
-
-/// The beginning of an answer's body that was read to decide about it, kept with the answer for its error.
-#[derive(Clone)]
-struct Beginning(Bytes);
-
-/// What an answer's request showed, which the answer may quote.
-#[derive(Clone)]
-struct Shown(HeaderValue);
-
-/// What the error of an answer should say beside the answer: how often it was tried.
-#[derive(Clone)]
-struct Note(String);
 
 /// That an answer refuses what was allowed a moment ago.
 #[derive(Clone)]
@@ -96,13 +80,13 @@ impl Client {
     /// Sends a request until there is an answer that trying again would not better, and gives its head whatever its
     /// status. For requests that may be sent more than once, which is all but those with a stream.
     pub(super) async fn send(&self, request: &Request) -> Result<Response, Error> {
-        self.send_counting(request, &mut Backoff::new(&self.options().retry)).await
+        self.send_counting(request, &mut self.backoff()).await
     }
 
     /// As [`send`](Self::send), and reads the body of an answer that is a success: that it breaks off is tried again
     /// as well. Of other answers, and of pages for people, the body is left to the caller.
     pub(super) async fn receive(&self, request: &Request, limit: u64) -> Result<(Response, Vec<u8>), Error> {
-        let mut backoff = Backoff::new(&self.options().retry);
+        let mut backoff = self.backoff();
         loop {
             let mut response = self.send_counting(request, &mut backoff).await?;
             if !response.status().is_success() || answer::Head::of(&response).is_html() {
@@ -112,25 +96,36 @@ impl Client {
                 Ok(body) => return Ok((response, body)),
                 Err(error) => error,
             };
-            let failure = Failure::of_error(&request.exchange, &error);
+            let failure = self.silence(&request.exchange, &error);
             match backoff.after(&failure) {
                 Some(delay) => self.pause(delay, &failure).await,
-                None => return Err(noting(error, &backoff)),
+                None => {
+                    self.give_up(&failure);
+                    return Err(noting(error, &backoff));
+                }
             }
         }
     }
 
     /// As [`send`](Self::send), but as nobody, whatever the registry says to that.
     pub(super) async fn send_anonymously(&self, request: &Request) -> Result<Response, Error> {
-        let mut backoff = Backoff::new(&self.options().retry);
+        let mut backoff = self.backoff();
         loop {
             let mut outcome = self.attempt(request, None).await;
             let Some(failure) = self.failed(&request.exchange, &mut outcome).await else { return outcome };
             match backoff.after(&failure) {
                 Some(delay) => self.pause(delay, &failure).await,
-                None => return conclude(outcome, &backoff),
+                None => {
+                    self.give_up(&failure);
+                    return conclude(outcome, &backoff);
+                }
             }
         }
+    }
+
+    /// Whether a URL is the registry's: nobody else is shown credentials.
+    pub(super) fn is_registry(&self, url: &Url) -> bool {
+        url.origin() == self.origin
     }
 
     /// For a message about who we are.
@@ -154,7 +149,10 @@ impl Client {
             let Some(failure) = self.failed(&request.exchange, &mut outcome).await else { return outcome };
             match backoff.after(&failure) {
                 Some(delay) => self.pause(delay, &failure).await,
-                None => return conclude(outcome, backoff),
+                None => {
+                    self.give_up(&failure);
+                    return conclude(outcome, backoff);
+                }
             }
         }
     }
@@ -162,13 +160,13 @@ impl Client {
     /// Sends a request; again, and from the beginning of its body, if the registry wants other authorization.
     pub(super) async fn send_once(&self, request: &Request) -> Result<Response, Error> {
         let connections = &self.host.connections;
-        let at_home = request.exchange.url.origin() == self.origin;
+        let at_home = self.is_registry(&request.exchange.url);
         let mut shown =
             if at_home { self.authenticator.authorization(connections, &request.scope).await? } else { None };
         let mut response = self.attempt(request, shown.as_ref().map(|shown| &shown.value)).await?;
         for _ in 0..REAUTHORIZED {
             // Nobody else is told who we are, nor asked what it takes.
-            if response.status() != StatusCode::UNAUTHORIZED || response.url().origin() != self.origin {
+            if response.status() != StatusCode::UNAUTHORIZED || !self.is_registry(response.url()) {
                 break;
             }
             let exchange = &request.exchange;
@@ -194,6 +192,23 @@ impl Client {
         Ok(response)
     }
 
+    /// Counts attempts: few, while the registry is taken to be down.
+    pub(super) fn backoff(&self) -> Backoff {
+        Backoff::new(&self.host.outage.policy(&self.options().retry))
+    }
+
+    /// Nothing more is tried after this failure.
+    pub(super) fn give_up(&self, failure: &Failure) {
+        if failure.is_absence() {
+            self.host.outage.begins();
+        }
+    }
+
+    /// How a request failed to which there was no answer, or none that ended.
+    pub(super) fn silence(&self, exchange: &Exchange, error: &Error) -> Failure {
+        Failure::of_error(exchange, error).while_serving(self.host.pace.served())
+    }
+
     /// How a request failed, if it did: what [`Backoff::after`] wants to know. What was read of the answer for that
     /// is kept with it, so that [`failure`](Self::failure) can still quote it.
     pub(super) async fn failed(
@@ -203,7 +218,7 @@ impl Client {
     ) -> Option<Failure> {
         let response = match outcome {
             Ok(response) => response,
-            Err(error) => return Some(Failure::of_error(exchange, error)),
+            Err(error) => return Some(self.silence(exchange, error)),
         };
         let status = response.status();
         if !status.is_client_error() && !status.is_server_error() {
@@ -238,7 +253,7 @@ impl Client {
         authorization: Option<&HeaderValue>,
     ) -> Result<Response, Error> {
         let permit = self.host.pace.permit().await;
-        let mut route = Route::of(&request.exchange, request.exchange.url.origin() == self.origin);
+        let mut route = Route::of(&request.exchange, self.is_registry(&request.exchange.url));
         loop {
             let authorization = authorization.filter(|_| route.at_home);
             let mut response = self.transmit(request, &route, authorization).await?;
@@ -254,6 +269,9 @@ impl Client {
     }
 
     fn mind(&self, permit: &Permit, status: StatusCode) {
+        if !status.is_server_error() {
+            self.host.outage.ends();
+        }
         match status {
             StatusCode::TOO_MANY_REQUESTS => permit.refused(),
             // Some of the latter mean the rate of requests, too: neither shows that the registry is at work.
@@ -310,85 +328,6 @@ impl Client {
                 Err(_) => {}
             }
         }
-    }
-
-    /// The whole body of an answer, if it has no more than `limit` bytes.
-    pub(super) async fn body(
-        &self,
-        exchange: &Exchange,
-        mut response: Response,
-        limit: u64,
-    ) -> Result<Vec<u8>, Error> {
-        self.read(exchange, &mut response, limit).await
-    }
-
-    async fn read(&self, exchange: &Exchange, response: &mut Response, limit: u64) -> Result<Vec<u8>, Error> {
-        let mut body = Vec::new();
-        loop {
-            let chunk = match tokio::time::timeout(self.options().timeouts.idle, response.chunk()).await {
-                Ok(outcome) => outcome.map_err(|error| exchange.transport(error))?,
-                Err(_) => return Err(exchange.silence(self.options().timeouts.idle)),
-            };
-            let Some(chunk) = chunk else { return Ok(body) };
-            let size = body.len() as u64 + chunk.len() as u64;
-            if size > limit {
-                return Err(Error::TooLarge { location: exchange.shown(), size, limit });
-            }
-            body.extend_from_slice(&chunk);
-        }
-    }
-
-    /// The error that an answer is, with the registry's own words if they can be had.
-    pub(super) async fn failure(&self, exchange: &Exchange, mut response: Response) -> Error {
-        let body = self.beginning(&mut response).await;
-        let by_registry = response.url().origin() == self.origin;
-        let tried = by_registry.then(|| self.authenticator.tried());
-        let error = answer::failure(exchange, &answer::Head::of(&response), &body, tried);
-        match response.extensions().get::<Note>() {
-            Some(Note(note)) => error.noting(note),
-            None => error,
-        }
-    }
-
-    /// An answer that is not a page for people; that is an error, with the page's first words.
-    pub(super) async fn refuse_html(
-        &self,
-        exchange: &Exchange,
-        wanted: &'static str,
-        mut response: Response,
-    ) -> Result<Response, Error> {
-        let head = answer::Head::of(&response);
-        if !head.is_html() {
-            return Ok(response);
-        }
-        let body = self.beginning(&mut response).await;
-        match answer::html(exchange, wanted, &head, &body) {
-            Some(error) => Err(error),
-            None => Ok(response),
-        }
-    }
-
-    /// As much of a body as arrives in reasonable time: that it breaks off must not hide what it says. What it quotes
-    /// of our credentials is left out. Kept with the answer, so that it can be asked for again.
-    async fn beginning(&self, response: &mut Response) -> Bytes {
-        if let Some(Beginning(body)) = response.extensions().get() {
-            return body.clone();
-        }
-        let mut body = Vec::new();
-        // All of it: nobody waits for the end of an error that comes a byte at a time.
-        let end = Instant::now() + self.options().timeouts.idle;
-        while (body.len() as u64) < ERROR_LIMIT {
-            match tokio::time::timeout_at(end, response.chunk()).await {
-                Ok(Ok(Some(chunk))) => body.extend_from_slice(&chunk),
-                _ => break,
-            }
-        }
-        if let Some(Shown(shown)) = response.extensions().get() {
-            body = without_authorization(shown, &body);
-        }
-        let body = Bytes::from(body);
-        response.extensions_mut().insert(Beginning(body.clone()));
-        body
     }
 }
 

@@ -37,7 +37,7 @@ enum Kind {
     Lasting,
     /// May pass: a connection that broke, a registry that is restarted.
     Passing,
-    /// Nobody answers: passes only if something is just being started.
+    /// Nobody answers, or ever did: passes only if something is just being started.
     Unreached,
     /// Just put, and not there yet, or just allowed, and not any more: registries that are in several places answer
     /// so for some seconds.
@@ -88,10 +88,19 @@ impl Failure {
     }
 
     /// With the number of requests that the registry has served. One that wants fewer requests and serves some of them
-    /// is at work: a request that it refuses meanwhile has only to wait for its turn.
+    /// is at work: a request that it refuses meanwhile has only to wait for its turn. And one that served some and is
+    /// not there any more may be about to start again.
     pub(super) fn while_serving(mut self, served: u64) -> Self {
         self.served = served;
+        if self.kind == Kind::Unreached && served > 0 {
+            self.kind = Kind::Passing;
+        }
         self
+    }
+
+    /// Whether the registry is not there, or not able to answer.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self.kind, Kind::Passing | Kind::Unreached)
     }
 
     /// What failed and why.

@@ -19,8 +19,8 @@ pub(super) struct Setback {
 
 impl Setback {
     /// There was no answer, or it broke off.
-    pub(super) fn silent(exchange: &Exchange, error: Error) -> Self {
-        let failure = Failure::of_error(exchange, &error);
+    pub(super) fn silent(client: &Client, exchange: &Exchange, error: Error) -> Self {
+        let failure = client.silence(exchange, &error);
         Self { error, failure }
     }
 
@@ -52,10 +52,13 @@ impl Setback {
                 client.pause(delay, &self.failure).await;
                 Ok(())
             }
-            None => Err(match backoff.note() {
-                Some(note) => self.error.noting(&note),
-                None => self.error,
-            }),
+            None => {
+                client.give_up(&self.failure);
+                Err(match backoff.note() {
+                    Some(note) => self.error.noting(&note),
+                    None => self.error,
+                })
+            }
         }
     }
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use url::Url;
 
 use super::http::Connections;
+use super::outage::Outage;
 use super::pace::Pace;
 use super::trouble::registry_host;
 use crate::{BlobCache, CredentialStore, Error};
@@ -180,6 +181,7 @@ struct Shared {
 pub(super) struct Host {
     pub(super) connections: Connections,
     pub(super) pace: Arc<Pace>,
+    pub(super) outage: Arc<Outage>,
 }
 
 impl Transport {
@@ -203,6 +205,7 @@ impl Transport {
         let host = Host {
             connections: Connections::of(base, self.options())?,
             pace: Arc::new(Pace::new(registry_host(base))),
+            outage: Arc::default(),
         };
         hosts.insert(key, host.clone());
         Ok(host)

@@ -121,6 +121,15 @@ fn advice(error: &rustls::Error, url: &Url, registry: &str) -> Option<String> {
             | CertificateError::NotValidYet
             | CertificateError::NotValidYetContext { .. },
         ) => Some("check the clock of this machine; else the registry needs a new certificate".to_string()),
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string().contains("CaUsedAsEndEntity") =>
+        {
+            Some(
+                "the registry shows the certificate of an authority (basicConstraints CA:TRUE) as its own, as `openssl req \
+                 -x509` makes them: make one with CA:FALSE, signed by itself or by an authority"
+                    .to_string(),
+            )
+        }
         rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType) => Some(no_tls(url)),
         rustls::Error::AlertReceived(AlertDescription::CertificateRequired) if host != registry => {
             Some(format!(

@@ -306,3 +306,37 @@ fn the_stream_of_an_upload_is_begun_anew_when_redirected() {
     assert_eq!((last.method.as_str(), last.target.as_str()), ("PUT", "/elsewhere?state=x"));
     assert_eq!(Descriptor::of("x", &last.body), Descriptor::of("x", &content));
 }
+
+#[test]
+fn a_registry_that_is_down_is_found_out_once_and_not_by_each_request() {
+    let down = Arc::new(AtomicUsize::new(1));
+    let state = Arc::clone(&down);
+    let server = FaultServer::always(move || match state.load(Ordering::SeqCst) {
+        1 => reply(503, &[], ""),
+        _ => reply(200, &[], r#"{"tags":["a"]}"#),
+    });
+    let (options, _) = trying(4);
+    let repository = server.repository_with(options);
+    let requests = |before: usize| server.log().len() - before;
+    assert!(repository.tags().is_err());
+    assert_eq!(requests(0), 4);
+    assert!(repository.tags().unwrap_err().to_string().contains("tried 2 times"));
+    assert_eq!(requests(4), 2);
+
+    down.store(0, Ordering::SeqCst);
+    assert_eq!(repository.tags().unwrap(), ["a"]);
+    down.store(1, Ordering::SeqCst);
+    assert!(repository.tags().is_err());
+    assert_eq!(requests(7), 4, "it had answered, so that it is news");
+}
+
+#[test]
+fn a_registry_that_was_there_a_moment_ago_is_waited_for_longer() {
+    let server = failing_at_first(0, || reply(500, &[], ""));
+    let (options, notices) = trying(6);
+    let repository = server.repository_with(options);
+    assert_eq!(repository.tags().unwrap(), ["a"]);
+    drop(server);
+    assert_eq!(repository.tags().unwrap_err().kind(), ErrorKind::Unreachable);
+    assert_eq!(notices.lock().unwrap().len(), 5, "all attempts, and not the few that a wrong port gets");
+}

@@ -59,6 +59,15 @@ fn a_certificate_for_another_host_is_refused() {
 }
 
 #[test]
+fn a_registry_that_shows_the_certificate_of_an_authority_is_told_what_is_wrong_with_it() {
+    let (authority, server) = (Authority::new(), tags());
+    let front = TlsFront::as_authority(&authority, server.port());
+    let tls = TlsOptions { authorities: vec![authority.file()], ..TlsOptions::default() };
+    let message = front.repository(with(tls)).tags().unwrap_err().to_string();
+    assert!(message.contains("CA:FALSE"), "{message}");
+}
+
+#[test]
 fn a_client_certificate_is_shown_to_who_asks_for_it() {
     let (authority, server) = (Authority::new(), tags());
     let front = TlsFront::with(&authority, server.port(), "127.0.0.1", true);
@@ -95,7 +104,8 @@ fn a_client_certificate_is_not_shown_to_where_the_registry_leads() {
         ..TlsOptions::default()
     };
     let error = front.repository(with(tls)).tags().unwrap_err().to_string();
-    assert_eq!(server.log().len(), 1, "the registry itself was shown it");
+    // Once or more: that the other server hangs up may be noticed before why.
+    assert!(!server.log().is_empty(), "the registry itself was shown it");
     assert!(storage.log().is_empty(), "{:?}", storage.log());
     let expected = format!("127.0.0.1:{}, to which 127.0.0.1:{} leads", elsewhere.port(), front.port());
     assert!(error.contains(&expected), "{error}");

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use strata_oci::{RemoteRepository, Transport, TransportOptions};
@@ -61,9 +61,24 @@ impl TlsFront {
         Self::with(authority, behind, "127.0.0.1", false)
     }
 
+    /// With the certificate of the authority itself.
+    pub(crate) fn as_authority(authority: &Authority, behind: u16) -> Self {
+        let key = authority.issuer.key().serialize_der();
+        Self::showing(authority, (authority.issuer.der().clone(), key), behind, false)
+    }
+
     /// With a certificate for `name`; one of `authority` is wanted from clients if `of_clients`.
     pub(crate) fn with(authority: &Authority, behind: u16, name: &str, of_clients: bool) -> Self {
         let (certificate, key) = authority.sign(name);
+        Self::showing(authority, (certificate.der().clone(), key.serialize_der()), behind, of_clients)
+    }
+
+    fn showing(
+        authority: &Authority,
+        (certificate, key): (CertificateDer<'static>, Vec<u8>),
+        behind: u16,
+        of_clients: bool,
+    ) -> Self {
         let builder =
             ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
                 .with_safe_default_protocol_versions()
@@ -78,8 +93,8 @@ impl TlsFront {
         } else {
             builder.with_no_client_auth()
         };
-        let key = PrivatePkcs8KeyDer::from(key.serialize_der());
-        let config = builder.with_single_cert(vec![certificate.der().clone()], key.into()).unwrap();
+        let key = PrivatePkcs8KeyDer::from(key);
+        let config = builder.with_single_cert(vec![certificate], key.into()).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(config));
         let runtime =
             tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();

@@ -66,7 +66,7 @@ impl Transfer {
             request: Request::new(Method::GET, url, Scope::pull(name)),
             size,
             offset: from,
-            backoff: Backoff::new(&client.options().retry),
+            backoff: client.backoff(),
             headway: Headway::through(size),
         };
         let request = transfer.rest();
@@ -133,8 +133,12 @@ impl Transfer {
                     return Stop::Unclear(Setback::disputed(exchange.protocol(early)));
                 }
                 Ok(Ok(None)) => return Stop::End,
-                Ok(Err(error)) => return Stop::Broken(Setback::silent(exchange, exchange.transport(error))),
-                Err(_) => return Stop::Broken(Setback::silent(exchange, exchange.silence(idle))),
+                Ok(Err(error)) => {
+                    return Stop::Broken(Setback::silent(&self.client, exchange, exchange.transport(error)));
+                }
+                Err(_) => {
+                    return Stop::Broken(Setback::silent(&self.client, exchange, exchange.silence(idle)));
+                }
             };
             let known = skip.min(chunk.len() as u64);
             skip -= known;
@@ -160,7 +164,7 @@ impl Transfer {
             setback = match self.client.send_once(&request).await {
                 Ok(response) if response.status().is_success() => return self.accept(response).await,
                 Ok(response) => Setback::answered(&self.client, &request.exchange, response).await,
-                Err(error) => Setback::silent(&request.exchange, error),
+                Err(error) => Setback::silent(&self.client, &request.exchange, error),
             };
         }
     }

@@ -58,7 +58,7 @@ pub(super) async fn put(destination: Destination<'_>, source: &BlobSource) -> Re
             UploadMode::Monolithic | UploadMode::SinglePost => ChunkSize::Whole,
         },
         in_one_post: options.uploads == UploadMode::SinglePost,
-        backoff: Backoff::new(&options.retry),
+        backoff: destination.client.backoff(),
         headway: Headway::through(source.size),
         most_held: 0,
         vanished: 0,
@@ -190,7 +190,7 @@ impl Upload<'_> {
                 Begun::Refused(response) => Setback::answered(client, &request.exchange, response).await,
                 begun => return Ok(Some(begun)),
             },
-            Err(error) => Setback::silent(&request.exchange, error),
+            Err(error) => Setback::silent(client, &request.exchange, error),
         };
         self.wait(setback).await.map(|()| None)
     }

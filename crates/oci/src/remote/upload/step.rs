@@ -66,7 +66,9 @@ impl Upload<'_> {
         let exchange = &request.exchange;
         let response = match client.send_once(request).await {
             Ok(response) => response,
-            Err(error @ Error::Transport { .. }) => return Ok(Step::Broke(Setback::silent(exchange, error))),
+            Err(error @ Error::Transport { .. }) => {
+                return Ok(Step::Broke(Setback::silent(client, exchange, error)));
+            }
             Err(error) => return Err(error),
         };
         let response = client.refuse_html(exchange, "an acknowledgement", response).await?;
