@@ -62,6 +62,12 @@ impl<'s> Registries<'s> {
         Ok(self.caches(credentials).open(&address)?)
     }
 
+    /// Another repository of the same registry that a mirror is configured for.
+    pub(crate) fn sibling(&self, name_or_url: &str) -> Result<Option<String>, Diagnosis> {
+        let caches = self.caches(None);
+        Ok(caches.sibling(&caches.address(name_or_url, Direction::Push)?))
+    }
+
     /// Where a cache is, and who to be there as far as configuration and surroundings say.
     pub(crate) fn locate(
         &self,

@@ -116,6 +116,25 @@ impl Caches<'_> {
         Ok(self.credentials.clone())
     }
 
+    /// The name of another repository of the registry at `address` that a mirror is configured for: what is pushed to one
+    /// may be there already, and a registry can then take it from there. The first, if there are several.
+    pub fn sibling(&self, address: &Address) -> Option<String> {
+        let Location::Registry { https, host, name } = address.url.location() else { return None };
+        // Who gives a URL has no need of a configuration that can be read.
+        let mirrors = Mirrors::load(self.file).ok()?;
+        let urls = mirrors.iter().flat_map(|mirror| [mirror.fetch_url(), mirror.push_url()]);
+        urls.flatten().filter_map(|url| url.parse().ok()).find_map(|url: RepositoryUrl| {
+            match url.location() {
+                Location::Registry { https: with_tls, host: same, name: other }
+                    if (with_tls, same) == (https, host) && other != name =>
+                {
+                    Some(other.clone())
+                }
+                _ => None,
+            }
+        })
+    }
+
     /// Opens the cache at `address`. A registry is not asked for anything yet.
     ///
     /// # Errors

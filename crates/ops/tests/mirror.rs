@@ -68,6 +68,22 @@ fn the_access_pair_of_the_direction_comes_before_what_is_brought() {
 }
 
 #[test]
+fn what_else_is_configured_at_a_registry_is_where_blobs_may_be_mounted_from() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("mirrors.yaml");
+    let transport = Transport::default();
+    let caches = Caches { file: &file, transport: &transport, variable: &variable, credentials: None };
+    let sibling = |url: &str| caches.sibling(&caches.address(url, Direction::Push).unwrap());
+    assert_eq!(sibling("oci://h.example/new"), None, "nothing is configured");
+    std::fs::write(&file, MIRRORS).unwrap();
+    assert_eq!(sibling("oci://h.example/new").as_deref(), Some("n"));
+    assert_eq!(sibling("named").as_deref(), Some("two"), "not itself");
+    for elsewhere in ["oci+http://h.example/new", "oci://h.example:5000/new", "oci+file:///n"] {
+        assert_eq!(sibling(elsewhere), None, "{elsewhere}");
+    }
+}
+
+#[test]
 fn a_layout_needs_no_configuration_and_a_registry_needs_none_that_exists() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("mirrors.yaml");

@@ -17,6 +17,7 @@ use strata_ops::{Error, Event, Reporter, index};
 
 /// Pushes installed packages.
 pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
+    let registries = Registries::sending(args.upload, settings, console)?;
     let request = PushRequest {
         selectors: selectors(&args.specs)?,
         only: match args.only {
@@ -27,11 +28,11 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
         force: args.force,
         jobs: args.jobs.unwrap_or(settings.cores),
         timestamp: settings.source_date_epoch()?,
+        mount_from: registries.sibling(&args.mirror)?,
         journals: settings.use_cache.then(|| settings.cache_directory.join("journal")),
     };
     let store = store(settings)?;
     let database = store.read().map_err(strata_ops::Error::from)?;
-    let registries = Registries::sending(args.upload, settings, console)?;
     let repository = registries.open(&args.mirror, Direction::Push)?;
     let console: &Console = console;
     let plan = push::plan(&database, &*repository, &request, console)?;

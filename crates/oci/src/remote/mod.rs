@@ -61,6 +61,7 @@ pub struct RemoteRepository {
     client: Arc<Client>,
     /// The blobs that this handle put, so that none is put twice.
     uploads: upload::Uploads,
+    mounts: upload::Mounts,
 }
 
 impl RemoteRepository {
@@ -82,7 +83,14 @@ impl RemoteRepository {
         let scheme = if *https { "https" } else { "http" };
         let base = Url::parse(&format!("{scheme}://{host}/v2/{name}/")).map_err(|_| malformed())?;
         let client = Arc::new(Client::new(&base, host, name, transport, credentials)?);
-        Ok(Self { url: url.clone(), name: name.clone(), base, client, uploads: upload::Uploads::default() })
+        Ok(Self {
+            url: url.clone(),
+            name: name.clone(),
+            base,
+            client,
+            uploads: upload::Uploads::default(),
+            mounts: upload::Mounts::default(),
+        })
     }
 
     /// The URL of something in the repository. Names, tags and digests need no escapes.
@@ -167,6 +175,7 @@ impl Repository for RemoteRepository {
                 name: &self.name,
                 uploads: self.endpoint("blobs/uploads/"),
                 blob: self.blob_url(&source.digest),
+                mounts: &self.mounts,
             };
             http::block_on(upload::put(destination, source))??
         };

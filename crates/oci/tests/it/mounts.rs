@@ -2,7 +2,7 @@
 
 use strata_oci::{BlobSource, Repository, Uploaded};
 use strata_testkit::faults::rules::{on, when};
-use strata_testkit::faults::{Answer, Fault};
+use strata_testkit::faults::{Answer, Entry, Fault};
 use strata_testkit::registry::TestRegistry;
 use strata_testkit::token_server::{TokenOptions, TokenServer};
 
@@ -17,6 +17,10 @@ fn there(registry: &TestRegistry) -> BlobSource {
     let layer = blob(100_000, 1);
     let _ = open_at(&registry.url(OTHER), options(), None).put_blob(&layer).unwrap();
     BlobSource { mount_from: Some(OTHER.to_string()), ..layer }
+}
+
+fn mounts(entry: &Entry) -> bool {
+    entry.is("POST", UPLOADS) && entry.parameter("mount").is_some()
 }
 
 /// It gets there, sent.
@@ -57,11 +61,25 @@ fn a_registry_that_does_not_want_to_mount_gets_it_sent() {
         let registry = TestRegistry::start();
         let layer = there(&registry);
         registry.faults().add(move |entry| {
-            let mounts = entry.is("POST", UPLOADS) && entry.parameter("mount").is_some();
-            mounts.then(|| Fault::Answer(Answer::error(status, "UNSUPPORTED", "not that")))
+            mounts(entry).then(|| Fault::Answer(Answer::error(status, "UNSUPPORTED", "not that")))
         });
         is_sent(&registry, &layer);
     }
+}
+
+#[test]
+fn a_refusal_to_mount_is_for_all_blobs() {
+    let registry = TestRegistry::start();
+    registry
+        .faults()
+        .add(|entry| mounts(entry).then(|| Fault::Answer(Answer::error(403, "DENIED", "not from there"))));
+    let repository = open_at(&registry.url(NAME), options(), None);
+    for seed in 0..5 {
+        let layer = BlobSource { mount_from: Some(OTHER.to_string()), ..blob(1000, seed) };
+        let _ = repository.put_blob(&layer).unwrap();
+    }
+    let asked = registry.log().matching("POST", UPLOADS).iter().filter(|entry| mounts(entry)).count();
+    assert_eq!(asked, 1);
 }
 
 #[test]

@@ -219,8 +219,13 @@ impl Context<'_> {
     fn upload(&self, planned: &Planned, spooled: Spooled, packed: Packed) -> Result<LayerInfo, Error> {
         let Spooled { layer, file } = spooled;
         let path = file.into_temp_path();
-        let source = BlobSource::file(path.to_path_buf(), layer.digest, layer.size);
-        let _ = self.repository.put_blob(&source)?;
+        let mut source = BlobSource::file(path.to_path_buf(), layer.digest, layer.size);
+        source.mount_from.clone_from(&self.request.mount_from);
+        if self.repository.put_blob(&source)?.mounted {
+            let from = source.mount_from.as_deref().unwrap_or_default();
+            let text = format!("{}: nothing was sent, for {from} has the layer", planned.label());
+            self.reporter.event(Event::Detail(&text));
+        }
         if let (Some(journal), Some(installed)) = (&self.journal, packed.installed)
             && let Err(error) = journal.note(planned, installed, &layer)
         {

@@ -36,6 +36,8 @@ pub struct PushRequest {
     pub jobs: usize,
     /// `archive_timestamp` for every package (`SOURCE_DATE_EPOCH`); its time of installation otherwise.
     pub timestamp: Option<jiff::Timestamp>,
+    /// Another repository of the same registry, by its name there, that may have some of the layers.
+    pub mount_from: Option<String>,
     /// A directory for what is needed to go on after an interruption; nothing is kept without one.
     pub journals: Option<PathBuf>,
 }

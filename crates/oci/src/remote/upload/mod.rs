@@ -6,6 +6,7 @@
 
 mod body;
 mod chunk_size;
+mod mounts;
 mod once;
 mod range;
 mod session;
@@ -19,6 +20,7 @@ use url::Url;
 
 use self::body::Content;
 use self::chunk_size::ChunkSize;
+pub(super) use self::mounts::Mounts;
 pub(super) use self::once::Uploads;
 use self::session::{Begun, Session};
 use self::step::Step;
@@ -44,6 +46,8 @@ pub(super) struct Destination<'a> {
     pub(super) uploads: Url,
     /// Where the blob will be.
     pub(super) blob: Url,
+    /// From where it may be mounted.
+    pub(super) mounts: &'a Mounts,
 }
 
 /// Puts a blob that the repository does not have yet.
@@ -102,19 +106,19 @@ enum End {
 impl Upload<'_> {
     async fn run(mut self, mount_from: Option<&str>) -> Result<Uploaded, Error> {
         const SENT: Uploaded = Uploaded { existed: false, mounted: false };
-        let mut first = match mount_from {
-            Some(from) => match self.mount(from).await {
+        let mounts = self.destination.mounts;
+        let mut first = None;
+        if let Some(from) = mount_from.filter(|from| mounts.may_ask(from)) {
+            match self.mount(from).await {
                 Ok(Begun::Stored) => return Ok(Uploaded { existed: false, mounted: true }),
-                Ok(Begun::Session(session)) => Some(session),
+                Ok(Begun::Session(session)) => first = Some(session),
                 // The right to read there may be missing, for which a registry refuses the request and a token server
                 // the token; there is still the right to write here.
-                Ok(Begun::Refused(_)) => None,
-                Err(error) if error.kind() == ErrorKind::Denied => None,
-                Err(Error::Authorization(_)) => None,
+                Ok(Begun::Refused(_)) | Err(Error::Authorization(_)) => mounts.refused(from),
+                Err(error) if error.kind() == ErrorKind::Denied => mounts.refused(from),
                 Err(error) => return Err(error),
-            },
-            None => None,
-        };
+            }
+        }
         loop {
             let session = match first.take() {
                 Some(session) => Some(session),
