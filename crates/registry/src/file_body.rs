@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinHandle;
 
 /// How much is read at once, at most and at least.
-const PIECE: u64 = 256 << 10;
+const PIECE: u64 = 1 << 20;
 const SMALLEST: u64 = 16 << 10;
 /// How many pieces of an answer may be on their way to the client, beside the one that is being read. Whoever writes to
 /// the connection would else take many.
@@ -99,7 +99,7 @@ mod tests {
 
     #[test]
     fn many_answers_share_the_memory() {
-        assert_eq!([0, 1, 16, 21].map(piece), [PIECE; 4]);
+        assert_eq!([0, 1, 5].map(piece), [PIECE; 3]);
         assert_eq!(piece(64), MEMORY / 192);
         assert_eq!(piece(1 << 20), SMALLEST);
     }

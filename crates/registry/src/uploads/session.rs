@@ -4,12 +4,13 @@
 //! computed while the bytes come. Only when the server was started anew in between, or writing failed, or another
 //! server over the same directory has written, are they read again.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
@@ -17,6 +18,10 @@ use strata_oci::{Digest, LayoutRepository};
 use tokio::task::JoinHandle;
 
 use crate::failure::{Code, Failure};
+
+/// How long a lock is waited for, and how often it is asked for.
+const LOCKED_WITHIN: Duration = Duration::from_secs(2);
+const ASK_EVERY: Duration = Duration::from_millis(5);
 
 /// How much is read at once when the digest is computed again.
 const CHUNK: usize = 1 << 20;
@@ -139,7 +144,7 @@ impl Session {
     /// Opens the file for this process alone: while one server stops, the next one may be writing already.
     fn open(&mut self) -> io::Result<File> {
         let file = OpenOptions::new().append(true).open(&self.path)?;
-        file.try_lock().map_err(io::Error::from)?;
+        lock_soon(&file)?;
         let (opened, named) = (file.metadata()?, fs::metadata(&self.path)?);
         if (opened.dev(), opened.ino()) != (named.dev(), named.ino()) {
             // It has become a blob meanwhile.
@@ -180,9 +185,11 @@ impl Session {
 
     /// Makes what has come the blob `digest` of `layout`. If it is something else, nothing of it stays.
     pub(super) fn finish(&mut self, digest: &Digest, layout: &LayoutRepository) -> Result<(), Failure> {
-        self.pause();
         // Held until the file has become a blob, so that nothing is added to what was found right.
-        let _locked = self.open().map_err(|error| self.failure("write", &error))?;
+        let _locked = match self.file.take() {
+            Some(file) => file,
+            None => self.open().map_err(|error| self.failure("write", &error))?,
+        };
         let hasher = match self.hasher.take() {
             Some(hasher) => hasher,
             None => self.read_again().map_err(|error| self.failure("read", &error))?,
@@ -243,5 +250,17 @@ impl Session {
             );
         }
         Failure::of_file(action, error)
+    }
+}
+
+/// Locks a file that nobody should have locked for long. Where this process also starts others, each has a copy of every
+/// lock from its beginning until it runs a program of its own: the lock of a file that was just closed may last a moment.
+fn lock_soon(file: &File) -> io::Result<()> {
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCKED_WITHIN => std::thread::sleep(ASK_EVERY),
+            outcome => return outcome.map_err(io::Error::from),
+        }
     }
 }
