@@ -7,6 +7,7 @@ use url::Url;
 use super::answer;
 use super::auth::Scope;
 use super::client::Client;
+use super::head::{self, Head};
 use super::request::Request;
 use crate::Error;
 
@@ -16,22 +17,14 @@ const WANTED: &str = "a blob";
 /// Registries that redirect to storage with URLs signed for GET answer 401 or 403 to HEAD.
 pub(super) async fn ask(client: &Client, name: &str, url: &Url) -> Result<Option<u64>, Error> {
     let request = Request::new(Method::HEAD, url.clone(), Scope::pull(name));
-    let exchange = &request.exchange;
-    let head = client.send(&request).await?;
-    match head.status() {
-        // That there is no such thing must come from a registry, and a page does not; GET will tell.
-        StatusCode::NOT_FOUND if !answer::Head::of(&head).is_html() => return Ok(None),
-        StatusCode::OK => {
-            answer::refuse_html(exchange, WANTED, &head, "")?;
-            if let Some(length) = answer::header(&head, header::CONTENT_LENGTH) {
-                return exchange.parsed("Content-Length", &length).map(Some);
+    match head::send(client, &request, WANTED).await? {
+        Head::Absent => return Ok(None),
+        Head::Found(found) => {
+            if let Some(length) = answer::header(&found, header::CONTENT_LENGTH) {
+                return request.exchange.parsed("Content-Length", &length).map(Some);
             }
         }
-        StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN
-        | StatusCode::NOT_FOUND
-        | StatusCode::METHOD_NOT_ALLOWED => {}
-        _ => return Err(client.failure(exchange, head).await),
+        Head::Unclear => {}
     }
     of_first_byte(client, name, url).await
 }

@@ -97,12 +97,8 @@ impl Client {
                 Err(error) => error,
             };
             let failure = self.silence(&request.exchange, &error);
-            match backoff.after(&failure) {
-                Some(delay) => self.pause(delay, &failure).await,
-                None => {
-                    self.give_up(&failure);
-                    return Err(noting(error, &backoff));
-                }
+            if !self.overcame(&failure, &mut backoff).await {
+                return Err(backoff.noting(error));
             }
         }
     }
@@ -113,12 +109,8 @@ impl Client {
         loop {
             let mut outcome = self.attempt(request, None).await;
             let Some(failure) = self.failed(&request.exchange, &mut outcome).await else { return outcome };
-            match backoff.after(&failure) {
-                Some(delay) => self.pause(delay, &failure).await,
-                None => {
-                    self.give_up(&failure);
-                    return conclude(outcome, &backoff);
-                }
+            if !self.overcame(&failure, &mut backoff).await {
+                return conclude(outcome, &backoff);
             }
         }
     }
@@ -147,12 +139,8 @@ impl Client {
                 response.extensions_mut().insert(TriedAgain);
             }
             let Some(failure) = self.failed(&request.exchange, &mut outcome).await else { return outcome };
-            match backoff.after(&failure) {
-                Some(delay) => self.pause(delay, &failure).await,
-                None => {
-                    self.give_up(&failure);
-                    return conclude(outcome, backoff);
-                }
+            if !self.overcame(&failure, backoff).await {
+                return conclude(outcome, backoff);
             }
         }
     }
@@ -197,11 +185,16 @@ impl Client {
         Backoff::new(&self.host.outage.policy(&self.options().retry))
     }
 
-    /// Nothing more is tried after this failure.
-    pub(super) fn give_up(&self, failure: &Failure) {
-        if failure.is_absence() {
-            self.host.outage.begins();
-        }
+    /// Waits for a failure to pass. False if it is not worth another attempt, or there were enough.
+    pub(super) async fn overcame(&self, failure: &Failure, backoff: &mut Backoff) -> bool {
+        let Some(delay) = backoff.after(failure) else {
+            if failure.is_absence() {
+                self.host.outage.begins();
+            }
+            return false;
+        };
+        self.pause(delay, failure).await;
+        true
     }
 
     /// How a request failed to which there was no answer, or none that ended.
@@ -233,7 +226,7 @@ impl Client {
 
     /// Waits before another attempt at what failed, and says so. If the registry wants to be left alone, then by
     /// everybody, and it is said only once.
-    pub(super) async fn pause(&self, delay: Duration, failure: &Failure) {
+    async fn pause(&self, delay: Duration, failure: &Failure) {
         let notice = if failure.concerns_everybody() {
             let host = self.host.pace.host().to_string();
             self.host.pace.hold(delay).then_some(Notice::Waiting { host, delay })
@@ -333,7 +326,7 @@ impl Client {
 
 /// The outcome of the last attempt, from which on it says how often it was tried.
 pub(super) fn conclude(outcome: Result<Response, Error>, backoff: &Backoff) -> Result<Response, Error> {
-    let mut response = outcome.map_err(|error| noting(error, backoff))?;
+    let mut response = outcome.map_err(|error| backoff.noting(error))?;
     if let Some(note) = backoff.note() {
         response.extensions_mut().insert(Note(note));
     }
@@ -343,13 +336,6 @@ pub(super) fn conclude(outcome: Result<Response, Error>, backoff: &Backoff) -> R
 /// Whether there were attempts before the one that `response` is the answer to.
 pub(super) fn was_tried_again(response: &Response) -> bool {
     response.extensions().get::<TriedAgain>().is_some()
-}
-
-fn noting(error: Error, backoff: &Backoff) -> Error {
-    match backoff.note() {
-        Some(note) => error.noting(&note),
-        None => error,
-    }
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::answer;
 use super::auth::Scope;
 use super::client::{self, Client};
 use super::exchange::Exchange;
+use super::head::{self, Head};
 use super::request::Request;
 use crate::repository::MANIFEST_LIMIT;
 use crate::{Descriptor, Digest, Error, RawManifest, media_type};
@@ -20,28 +21,19 @@ const CONTENT_DIGEST: HeaderName = HeaderName::from_static("docker-content-diges
 /// What the manifest at `url` is, by HEAD; by GET if the registry does not do that or does not say enough.
 pub(super) async fn resolve(client: &Client, name: &str, url: Url) -> Result<Option<Descriptor>, Error> {
     let request = Request::new(Method::HEAD, url.clone(), Scope::pull(name)).header(header::ACCEPT, accept());
-    let exchange = &request.exchange;
-    let head = client.send(&request).await?;
-    match head.status() {
-        // That there is no such thing must come from a registry, and a page does not; GET will tell.
-        StatusCode::NOT_FOUND if !answer::Head::of(&head).is_html() => return Ok(None),
-        StatusCode::OK => {
-            answer::refuse_html(exchange, WANTED, &head, "")?;
-            let digest = stated_digest(&head);
-            let size = answer::header(&head, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
-            let media_type = media_type(&head);
+    match head::send(client, &request, WANTED).await? {
+        Head::Absent => return Ok(None),
+        Head::Found(found) => {
+            let digest = stated_digest(&found);
+            let size = answer::header(&found, header::CONTENT_LENGTH).and_then(|length| length.parse().ok());
+            let media_type = media_type(&found);
             if let (Some(digest), Some(size)) = (digest, size)
                 && media_type::ALL_MANIFESTS.contains(&media_type.as_str())
             {
                 return Ok(Some(Descriptor::new(media_type, digest, size)));
             }
         }
-        // HEAD is one of the things that proxies and signed URLs do not allow; the answer to GET has words, too.
-        StatusCode::UNAUTHORIZED
-        | StatusCode::FORBIDDEN
-        | StatusCode::NOT_FOUND
-        | StatusCode::METHOD_NOT_ALLOWED => {}
-        _ => return Err(client.failure(exchange, head).await),
+        Head::Unclear => {}
     }
     let raw = get(client, name, url, None).await?;
     Ok(raw.map(|raw| Descriptor::new(raw.media_type, raw.digest, raw.bytes.len() as u64)))

@@ -11,6 +11,7 @@ mod client;
 mod delay;
 mod download;
 mod exchange;
+mod head;
 mod headway;
 mod http;
 mod keeping;

@@ -184,6 +184,14 @@ impl Backoff {
         self.throttled = Duration::ZERO;
     }
 
+    /// A final error, which says how often it was tried.
+    pub(super) fn noting(&self, error: Error) -> Error {
+        match self.note() {
+            Some(note) => error.noting(&note),
+            None => error,
+        }
+    }
+
     /// What a final error should say beside its cause.
     pub(super) fn note(&self) -> Option<String> {
         let times = format!("tried {} times", self.failed);

@@ -47,18 +47,6 @@ impl Setback {
 
     /// Waits for it to pass; the error if it is not worth it, or has been waited for often enough.
     pub(super) async fn overcome(self, client: &Client, backoff: &mut Backoff) -> Result<(), Error> {
-        match backoff.after(&self.failure) {
-            Some(delay) => {
-                client.pause(delay, &self.failure).await;
-                Ok(())
-            }
-            None => {
-                client.give_up(&self.failure);
-                Err(match backoff.note() {
-                    Some(note) => self.error.noting(&note),
-                    None => self.error,
-                })
-            }
-        }
+        if client.overcame(&self.failure, backoff).await { Ok(()) } else { Err(backoff.noting(self.error)) }
     }
 }

@@ -61,12 +61,7 @@ impl TokenRequest<'_> {
                 Ok(token) => return Ok(token),
                 Err(failed) => failed,
             };
-            let Some(delay) = backoff.after(&failure) else {
-                return Err(match backoff.note() {
-                    Some(note) => error.noting(&note),
-                    None => error,
-                });
-            };
+            let Some(delay) = backoff.after(&failure) else { return Err(backoff.noting(error)) };
             (self.options.listener)(&Notice::Retrying { cause: failure.cause().to_string(), delay });
             tokio::time::sleep(delay).await;
         }
