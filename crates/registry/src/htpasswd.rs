@@ -2,7 +2,6 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,6 +12,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bcrypt::HashParts;
 use sha2::{Digest as _, Sha256};
+use strata_oci::FileStamp;
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -40,14 +40,11 @@ pub(crate) struct Htpasswd {
 }
 
 struct Current {
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
     users: Arc<Users>,
     /// Keyed digests of users with the passwords that were found right.
     accepted: HashSet<[u8; 32]>,
 }
-
-/// Tells one state of the file from the next.
-type Stamp = (u64, u64, u64, i64, i64, i64, i64);
 
 /// Users and hashes.
 struct Users {
@@ -196,17 +193,8 @@ fn credentials(headers: &HeaderMap) -> Option<(String, String)> {
     decoded.split_once(':').map(|(user, password)| (user.to_string(), password.to_string()))
 }
 
-fn stamp(path: &Path) -> Option<Stamp> {
-    let metadata = fs::metadata(path).ok()?;
-    Some((
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    ))
+fn stamp(path: &Path) -> Option<FileStamp> {
+    fs::metadata(path).ok().as_ref().map(FileStamp::of)
 }
 
 #[cfg(test)]

@@ -5,7 +5,6 @@
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read};
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +17,7 @@ use super::directory::INDEX;
 use super::sync_directory;
 use super::tagged_index::TaggedIndex;
 use super::write_access::WriteAccess;
-use crate::{Error, ImageIndex};
-
-/// Tells one state of the file from the next: a rename brings another inode, an edit in place other times.
-type Stamp = (u64, u64, u64, i64, i64, i64, i64);
+use crate::{Error, FileStamp, ImageIndex};
 
 /// For how long a file that is no index may be one that is being written, and how often and at what intervals (20 ms)
 /// it is read again then.
@@ -33,7 +29,7 @@ pub(super) struct IndexFile {
     directory: PathBuf,
     path: PathBuf,
     /// The last state read. Asking for ten thousand tags one by one must not parse the file ten thousand times.
-    last: Mutex<Option<(Stamp, Arc<TaggedIndex>)>>,
+    last: Mutex<Option<(FileStamp, Arc<TaggedIndex>)>>,
     changes: Changes,
     /// Whether a replacement failed half-way: what the file says may then not be durable.
     doubtful: AtomicBool,
@@ -77,7 +73,7 @@ impl IndexFile {
     fn try_read(&self) -> Result<Option<Arc<TaggedIndex>>, Error> {
         let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         let present = match fs::metadata(&self.path) {
-            Ok(metadata) => stamp(&metadata),
+            Ok(metadata) => FileStamp::of(&metadata),
             Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
                 return Ok(None);
             }
@@ -90,7 +86,7 @@ impl IndexFile {
         }
         let mut file = File::open(&self.path).map_err(Error::io("read", &self.path))?;
         // Of the file that is open, which may be a newer one than that looked at above.
-        let opened = stamp(&file.metadata().map_err(Error::io("read", &self.path))?);
+        let opened = FileStamp::of(&file.metadata().map_err(Error::io("read", &self.path))?);
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes).map_err(Error::io("read", &self.path))?;
         let index = ImageIndex::parse(&bytes).map_err(Error::document(self.path.display().to_string()))?;
@@ -148,7 +144,7 @@ impl IndexFile {
         let bytes = index.document().to_bytes();
         let bytes = bytes.map_err(Error::document(self.path.display().to_string()))?;
         let file = access.replace(&self.path, &bytes)?;
-        self.remember(file.metadata().ok().map(|metadata| (stamp(&metadata), Arc::new(index))));
+        self.remember(file.metadata().ok().map(|metadata| (FileStamp::of(&metadata), Arc::new(index))));
         sync_directory(&self.directory)
     }
 
@@ -158,19 +154,7 @@ impl IndexFile {
         self.changes.waiting()
     }
 
-    fn remember(&self, state: Option<(Stamp, Arc<TaggedIndex>)>) {
+    fn remember(&self, state: Option<(FileStamp, Arc<TaggedIndex>)>) {
         *self.last.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
-}
-
-fn stamp(metadata: &fs::Metadata) -> Stamp {
-    (
-        metadata.dev(),
-        metadata.ino(),
-        metadata.size(),
-        metadata.mtime(),
-        metadata.mtime_nsec(),
-        metadata.ctime(),
-        metadata.ctime_nsec(),
-    )
 }

@@ -17,16 +17,22 @@ fn peak() -> u64 {
     line.trim().trim_end_matches(" kB").parse::<u64>().unwrap() << 10
 }
 
-#[test]
-#[ignore = "takes seconds, and has to run alone"]
-fn of_a_gibibyte() {
+/// A registry, a directory, and a blob in it.
+fn a_gibibyte() -> Option<(DockerRegistry, tempfile::TempDir, BlobSource)> {
     let Some(registry) = DockerRegistry::start() else {
-        return strata_testkit::golden::skipped("memory", "docker-registry is not installed");
+        strata_testkit::golden::skipped("memory", "docker-registry is not installed");
+        return None;
     };
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("blob");
     let digest = fill(&path);
-    let source = BlobSource::file(&path, digest, GIB);
+    Some((registry, directory, BlobSource::file(&path, digest, GIB)))
+}
+
+#[test]
+#[ignore = "takes seconds, and has to run alone"]
+fn of_a_gibibyte() {
+    let Some((registry, directory, source)) = a_gibibyte() else { return };
     let url = registry.url("some/cache").parse().unwrap();
     let cache = BlobCache::new(directory.path().join("cache"));
     let cached = TransportOptions { blob_cache: Some(cache), ..TransportOptions::default() };
@@ -53,13 +59,7 @@ fn of_a_gibibyte() {
 #[ignore = "takes seconds, and has to run alone"]
 fn of_many_readers() {
     const READERS: usize = 16;
-    let Some(registry) = DockerRegistry::start() else {
-        return strata_testkit::golden::skipped("memory", "docker-registry is not installed");
-    };
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("blob");
-    let digest = fill(&path);
-    let source = BlobSource::file(&path, digest, GIB);
+    let Some((registry, _directory, source)) = a_gibibyte() else { return };
     let url = registry.url("some/cache").parse().unwrap();
     let repository = RemoteRepository::open(&url, &Transport::default(), None).unwrap();
     assert!(!repository.put_blob(&source).unwrap().existed);
