@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::BitOr;
 
 /// A set of dependency types.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct DependencyTypes(u8);
 
 impl DependencyTypes {
@@ -29,6 +29,22 @@ impl DependencyTypes {
     /// Whether the two sets have a type in common.
     pub fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0
+    }
+
+    /// Whether all of `other` are among these.
+    pub fn contains(self, other: Self) -> bool {
+        self.0 & other.0 == other.0
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+
+    /// The names of the types, in Spack's order.
+    pub fn names(self) -> impl Iterator<Item = &'static str> {
+        let named = [(Self::BUILD, "build"), (Self::LINK, "link"), (Self::RUN, "run"), (Self::TEST, "test")];
+        named.into_iter().filter(move |(one, _)| self.intersects(*one)).map(|(_, name)| name)
     }
 }
 
@@ -121,6 +137,32 @@ pub fn breadth_first<'s>(
             order.push(node);
             queue.extend(dependencies(source, node, types)?);
         }
+    }
+    Ok(order)
+}
+
+/// Depth first over the tree of shortest ways from `root`, so that every node is met once, at the least depth: how Spack
+/// shows a DAG as a tree. Each node comes with its depth.
+pub fn shallow_tree<'s>(
+    source: &'s (impl NodeSource + ?Sized),
+    root: &'s Node,
+    types: DependencyTypes,
+) -> Result<Vec<(usize, &'s Node)>, MissingNode> {
+    let mut seen = HashSet::from([&root.hash]);
+    let mut children: HashMap<&DagHash, Vec<&'s Node>> = HashMap::new();
+    let mut queue = VecDeque::from([root]);
+    while let Some(node) = queue.pop_front() {
+        let mut below = dependencies(source, node, types)?;
+        below.retain(|child| seen.insert(&child.hash));
+        queue.extend(&below);
+        children.insert(&node.hash, below);
+    }
+    let mut order = Vec::with_capacity(children.len());
+    let mut stack = vec![(0, root)];
+    while let Some((depth, node)) = stack.pop() {
+        order.push((depth, node));
+        let below = children.remove(&node.hash).unwrap_or_default();
+        stack.extend(below.into_iter().rev().map(|child| (depth + 1, child)));
     }
     Ok(order)
 }
