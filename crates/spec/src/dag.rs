@@ -26,6 +26,16 @@ impl DependencyTypes {
     /// Every type.
     pub const ALL: Self = Self(15);
 
+    /// As a number below 16.
+    pub(crate) fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// The set whose number it is.
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self(bits & Self::ALL.0)
+    }
+
     /// Whether the two sets have a type in common.
     pub fn intersects(self, other: Self) -> bool {
         self.0 & other.0 != 0

@@ -1,5 +1,10 @@
 //! The name of a concrete spec: base32 of the SHA-1 over its canonical JSON.
 
+mod canonical;
+mod recompute;
+
+pub use recompute::{HashMismatch, Recomputed, Verified, recompute, verify};
+
 use serde::{Deserialize, Serialize};
 use std::borrow::Borrow;
 use std::fmt;

@@ -4,7 +4,7 @@
 
 use crate::dag::NodeSource;
 use crate::dag_hash::DagHash;
-use crate::node::Node;
+use crate::node::{Node, ReadNode, without_position};
 use indexmap::IndexMap;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -89,6 +89,16 @@ impl Default for Database {
     }
 }
 
+/// The version of a database, if it is one that is understood.
+pub(crate) fn known_version(version: &Value) -> Result<u32, InvalidDatabase> {
+    let version = match version {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let number = version.parse().ok().filter(|v| (OLDEST_VERSION..=CURRENT_VERSION).contains(v));
+    number.ok_or(InvalidDatabase::UnknownVersion(version))
+}
+
 impl NodeSource for Database {
     fn node(&self, hash: &DagHash) -> Option<&Node> {
         self.records.get(hash).map(|record| &record.node)
@@ -99,19 +109,17 @@ impl Database {
     /// Reads a database or an index.
     pub fn parse(json: &str) -> Result<Self, InvalidDatabase> {
         let file: WireFile<'_> = serde_json::from_str(json)?;
-        let version = match &file.database.version {
-            Value::String(text) => text.clone(),
-            other => other.to_string(),
-        };
-        let number = version.parse().ok().filter(|v| (OLDEST_VERSION..=CURRENT_VERSION).contains(v));
-        let number = number.ok_or(InvalidDatabase::UnknownVersion(version))?;
+        let number = known_version(&file.database.version)?;
         let mut records = IndexMap::with_capacity(file.database.installs.len());
         for (key, json) in file.database.installs {
             let invalid = |reason: String| InvalidDatabase::Record { hash: key.clone(), reason };
             let hash = DagHash::parse(&key).map_err(|e| invalid(e.to_string()))?;
             let wire: WireRecord<'_> =
-                serde_json::from_str(json.get()).map_err(|e| invalid(e.to_string()))?;
-            let node = Node::parse_named(wire.spec, Some(&hash)).map_err(|e| invalid(e.to_string()))?;
+                serde_json::from_str(json.get()).map_err(|e| invalid(without_position(&e)))?;
+            let node = Node::read(wire.spec, node_version(number), Some(&hash));
+            let ReadNode { mut node, .. } = node.map_err(|e| invalid(e.to_string()))?;
+            // The key is what everything else in the file calls it.
+            node.hash = hash.clone();
             records.insert(hash, wire.into_record(node));
         }
         Ok(Self { version: number, records })
@@ -119,12 +127,8 @@ impl Database {
 
     /// The version of `spec.json` that the nodes are in.
     pub fn spec_version(&self) -> u32 {
-        match self.version {
-            5 => 2,
-            6 => 3,
-            7 => 4,
-            _ => crate::spec_json::CURRENT_VERSION,
-        }
+        // Nodes of version 1 are brought into the form of version 2 when they are read.
+        node_version(self.version).max(2)
     }
 
     /// The JSON of an install tree's database, with the fields and the order that Spack writes.
@@ -209,6 +213,16 @@ impl Database {
             }
         }
         Ok(())
+    }
+}
+
+/// The version of `spec.json` that the nodes in a database are written in.
+fn node_version(database_version: u32) -> u32 {
+    match database_version {
+        5 => 1,
+        6 => 3,
+        7 => 4,
+        _ => crate::spec_json::CURRENT_VERSION,
     }
 }
 

@@ -1,7 +1,7 @@
 //! JSON without the white space between tokens; everything else stays byte for byte.
 
 /// Drops the white space outside strings from valid JSON.
-pub(crate) fn minify(json: &str) -> String {
+pub fn minify(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let mut rest = json;
     while let Some(quote) = rest.find('"') {

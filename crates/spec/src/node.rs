@@ -1,11 +1,14 @@
 //! One node of a concrete spec, as `spec.json`, databases and build cache indexes hold it.
 
+mod wire;
+
 use crate::dag::DependencyTypes;
 use crate::dag_hash::DagHash;
-use crate::minify::minify;
-use serde::Deserialize;
+use crate::spec_json::CURRENT_VERSION;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use std::collections::HashMap;
+use wire::WireNode;
 
 /// The JSON is not a node of a concrete spec.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +39,17 @@ pub struct Node {
     pub dependencies: Vec<Edge>,
     /// The spec this one was spliced from.
     pub build_spec: Option<DagHash>,
+    /// SHA-256 of the patches, in the order in which they are applied.
+    pub patches: Vec<String>,
+    /// Hash of the recipe.
+    pub package_hash: Option<String>,
+    /// The version of the format that the node was first written in: before 5 its compiler is an attribute.
+    pub original_format: u32,
+    /// The compiler of a node that has it as an attribute.
+    pub compiler: Option<Compiler>,
     /// The node's own name.
     pub hash: DagHash,
+    in_format_5: bool,
     json: Box<str>,
 }
 
@@ -52,11 +64,24 @@ pub struct Architecture {
     pub target: String,
 }
 
-/// An external package.
+/// An external package: it has a prefix or comes from environment modules, or both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct External {
-    /// Its prefix; none when it comes from an environment module alone.
+    /// Its prefix.
     pub path: Option<String>,
+    /// Environment modules that make it available.
+    pub modules: Vec<String>,
+    /// What else the configuration says of it; of a compiler, where its executables are.
+    pub extra_attributes: Map<String, Value>,
+}
+
+/// The compiler of a node whose format has no compilers among the dependencies.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Compiler {
+    /// `gcc`
+    pub name: String,
+    /// `12.2.0`
+    pub version: String,
 }
 
 /// An edge to a direct dependency.
@@ -70,51 +95,51 @@ pub struct Edge {
     pub types: DependencyTypes,
     /// The virtual packages it provides to this node.
     pub virtuals: Vec<String>,
+    /// Marked as asked for by `%`. Few concrete specs have the mark; every edge is to a direct dependency.
+    pub direct: bool,
 }
 
 impl Node {
-    /// Reads a node. Versions 2 to 5 of the format differ in the shape of `dependencies`; all are understood.
+    /// Reads a node of the current format that holds its own hash.
     pub fn parse(json: &RawValue) -> Result<Self, InvalidNode> {
-        Self::parse_named(json, None)
+        Ok(Self::read(json, CURRENT_VERSION, None)?.node)
     }
 
-    /// As [`Node::parse`]; `hash` is the node's name where the JSON does not hold it itself (databases older
-    /// than version 6 have it as the key of the record only).
-    pub fn parse_named(json: &RawValue, hash: Option<&DagHash>) -> Result<Self, InvalidNode> {
+    /// Reads a node of a file of version `format` of `spec.json`. `key` is the node's name where the JSON does not hold it
+    /// itself, as in old databases and lockfiles.
+    pub(crate) fn read(json: &RawValue, format: u32, key: Option<&DagHash>) -> Result<ReadNode, InvalidNode> {
         let invalid = |reason: String| InvalidNode { reason, excerpt: excerpt(json.get()) };
-        let wire: WireNode = serde_json::from_str(json.get()).map_err(|e| invalid(e.to_string()))?;
-        let hash = wire.hash.or_else(|| hash.cloned()).ok_or_else(|| invalid("no `hash`".to_owned()))?;
-        let dependencies = match wire.dependencies {
-            None => Vec::new(),
-            Some(WireDependencies::List(list)) => list.into_iter().map(Edge::from).collect(),
-            Some(WireDependencies::ByName(map)) => {
-                let mut edges = Vec::with_capacity(map.len());
-                for (name, value) in map {
-                    let edge: WireEdgeByName = serde_json::from_value(value)
-                        .map_err(|e| invalid(format!("dependency `{name}`: {e}")))?;
-                    edges.push(Edge { name, hash: edge.hash, types: edge.types, virtuals: Vec::new() });
-                }
-                edges
-            }
-        };
-        let json = minify(json.get()).into_boxed_str();
-        Ok(Self {
-            name: wire.name,
-            version: wire.version,
-            architecture: wire.arch.into(),
+        let (wire, json) = WireNode::read(json, key).map_err(|e| invalid(without_position(&e)))?;
+        let missing = |key: &str| invalid(format!("missing field `{key}`"));
+        let other_names = wire.other_names();
+        let node = Self {
+            external: wire.external(),
+            original_format: wire.original_format(format),
+            compiler: wire.compiler(),
+            build_spec: wire.build_spec(),
+            name: wire.name.ok_or_else(|| missing("name"))?,
+            version: wire.version.ok_or_else(|| missing("version"))?,
+            architecture: wire.arch.ok_or_else(|| missing("arch"))?.into(),
+            hash: wire.hash.or_else(|| key.cloned()).ok_or_else(|| missing("hash"))?,
             namespace: wire.namespace,
             parameters: wire.parameters,
-            external: wire.external.map(|e| External { path: e.path }),
-            dependencies,
-            build_spec: wire.build_spec.map(|b| b.hash),
-            hash,
-            json,
-        })
+            dependencies: wire.dependencies.0,
+            patches: wire.patches,
+            package_hash: wire.package_hash,
+            in_format_5: format == CURRENT_VERSION,
+            json: json.into_boxed_str(),
+        };
+        Ok(ReadNode { node, other_names })
     }
 
     /// The node's JSON as it was read, white space between tokens apart.
     pub fn json(&self) -> &str {
         &self.json
+    }
+
+    /// Whether the JSON is of format 5, whatever the node was first written in.
+    pub fn is_in_format_5(&self) -> bool {
+        self.in_format_5
     }
 
     /// Whether the package was not built by Spack (gcc, glibc and the like): a fact to check, nothing to install.
@@ -133,105 +158,46 @@ pub fn label(name: &str, version: &str, hash: &DagHash) -> String {
     format!("{name}@{version}/{}", hash.short())
 }
 
+/// A node, and what edges in the same file may call it beside its hash.
+pub(crate) struct ReadNode {
+    pub(crate) node: Node,
+    pub(crate) other_names: Vec<DagHash>,
+}
+
+/// Makes edges that name their target by another kind of hash name it by its DAG hash.
+pub(crate) fn rename_targets<'n>(
+    nodes: impl IntoIterator<Item = &'n mut Node>,
+    names: &HashMap<DagHash, DagHash>,
+) {
+    if names.is_empty() {
+        return;
+    }
+    for node in nodes {
+        let edges = node.dependencies.iter_mut().map(|edge| &mut edge.hash);
+        for hash in edges.chain(&mut node.build_spec) {
+            if let Some(name) = names.get(hash) {
+                *hash = name.clone();
+            }
+        }
+    }
+}
+
+/// What is wrong with JSON. Where is left out: it would be counted from the start of the node, and not of the file.
+pub(crate) fn without_position(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(at) => text[..at].to_owned(),
+        None => text,
+    }
+}
+
 fn excerpt(json: &str) -> String {
     json.chars().take(80).collect()
 }
 
-#[derive(Deserialize)]
-struct WireNode {
-    name: String,
-    version: String,
-    arch: WireArchitecture,
-    #[serde(default)]
-    namespace: Option<String>,
-    #[serde(default)]
-    parameters: Map<String, Value>,
-    #[serde(default)]
-    external: Option<WireExternal>,
-    #[serde(default)]
-    dependencies: Option<WireDependencies>,
-    #[serde(default)]
-    build_spec: Option<WireBuildSpec>,
-    #[serde(default)]
-    hash: Option<DagHash>,
-}
-
-#[derive(Deserialize)]
-struct WireArchitecture {
-    platform: String,
-    platform_os: String,
-    target: WireTarget,
-}
-
-/// A target is a name, or, where archspec did not know it, its whole description.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireTarget {
-    Name(String),
-    Description { name: String },
-}
-
-impl From<WireArchitecture> for Architecture {
-    fn from(wire: WireArchitecture) -> Self {
-        let target = match wire.target {
-            WireTarget::Name(name) | WireTarget::Description { name } => name,
-        };
-        Self { platform: wire.platform, os: wire.platform_os, target }
-    }
-}
-
-#[derive(Deserialize)]
-struct WireExternal {
-    #[serde(default)]
-    path: Option<String>,
-}
-
-#[derive(Deserialize)]
-struct WireBuildSpec {
-    hash: DagHash,
-}
-
-/// Version 3 and later: a list. Version 2: an object by name.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum WireDependencies {
-    List(Vec<WireEdge>),
-    ByName(Map<String, Value>),
-}
-
-#[derive(Deserialize)]
-struct WireEdge {
-    name: String,
-    hash: DagHash,
-    #[serde(default)]
-    parameters: Option<WireEdgeParameters>,
-    #[serde(default, rename = "type")]
-    types: DependencyTypes,
-}
-
-#[derive(Deserialize)]
-struct WireEdgeParameters {
-    #[serde(default)]
-    deptypes: DependencyTypes,
-    #[serde(default)]
-    virtuals: Vec<String>,
-}
-
-#[derive(Deserialize)]
-struct WireEdgeByName {
-    hash: DagHash,
-    #[serde(default, rename = "type")]
-    types: DependencyTypes,
-}
-
-impl From<WireEdge> for Edge {
-    fn from(wire: WireEdge) -> Self {
-        let (types, virtuals) = match wire.parameters {
-            Some(parameters) => (parameters.deptypes, parameters.virtuals),
-            None => (wire.types, Vec::new()),
-        };
-        Self { name: wire.name, hash: wire.hash, types, virtuals }
-    }
+/// Reads the value of `arch`.
+pub(crate) fn architecture(json: &RawValue) -> serde_json::Result<Architecture> {
+    serde_json::from_str::<wire::WireArchitecture>(json.get()).map(Architecture::from)
 }
 
 #[cfg(test)]

@@ -2,10 +2,11 @@
 
 use crate::dag::{DependencyTypes, MissingNode, NodeSource, preorder};
 use crate::dag_hash::DagHash;
-use crate::node::{InvalidNode, Node};
+use crate::node::{InvalidNode, Node, rename_targets};
 use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 
 /// The version of the format that the nodes of a version 8 database are in.
 pub const CURRENT_VERSION: u32 = 5;
@@ -20,8 +21,13 @@ pub enum InvalidSpec {
     #[error("spec.json version {0} is not understood (2 to 5 are)")]
     UnknownVersion(u32),
     /// A node is not one.
-    #[error(transparent)]
-    Node(#[from] InvalidNode),
+    #[error("node {} of spec.json: {source}", position + 1)]
+    Node {
+        /// Which one, from zero; the root is the first.
+        position: usize,
+        /// What is wrong with it.
+        source: InvalidNode,
+    },
     /// There is no root.
     #[error("spec.json has no nodes")]
     Empty,
@@ -56,10 +62,14 @@ impl ConcreteSpec {
             return Err(InvalidSpec::UnknownVersion(wire.meta.version));
         }
         let mut nodes = IndexMap::with_capacity(wire.nodes.len());
-        for json in wire.nodes {
-            let node = Node::parse(json)?;
-            nodes.insert(node.hash.clone(), node);
+        let mut names = HashMap::new();
+        for (position, json) in wire.nodes.into_iter().enumerate() {
+            let read = Node::read(json, wire.meta.version, None)
+                .map_err(|source| InvalidSpec::Node { position, source })?;
+            names.extend(read.other_names.into_iter().map(|name| (name, read.node.hash.clone())));
+            nodes.insert(read.node.hash.clone(), read.node);
         }
+        rename_targets(nodes.values_mut(), &names);
         if nodes.is_empty() {
             return Err(InvalidSpec::Empty);
         }
