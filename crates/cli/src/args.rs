@@ -1,7 +1,9 @@
 //! The command line, as clap reads it. Words and options are Spack's wherever Spack has them.
 
+pub(crate) mod buildcache;
 mod values;
 
+pub(crate) use buildcache::Buildcache;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 pub(crate) use values::Password;
@@ -85,6 +87,10 @@ pub(crate) enum Command {
     Buildcache(Buildcache),
     /// Install packages and what they need at run time from a cache
     Install(Install),
+    /// Show what would be installed for a spec, as a tree
+    Spec(Spec),
+    /// Say why there is a binary for a spec, or why there is none
+    Why(Why),
     /// List installed packages
     Find(Find),
     /// Print where a package is installed
@@ -107,77 +113,16 @@ pub(crate) enum Command {
     Serve(Serve),
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Buildcache {
-    /// Push installed packages and what they need at run time into a cache
-    Push(Push),
-    /// Write the index that tells readers which packages a cache has
-    UpdateIndex(UpdateIndex),
-    /// List the packages of a cache
-    List(List),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Push {
-    /// Name of a mirror, or URL of a cache
-    pub(crate) mirror: String,
-    /// What to push: NAME, NAME@VERSION or /HASH; every explicitly installed package if none is given
-    pub(crate) specs: Vec<String>,
-    /// Push what the cache has already, too
-    #[arg(short, long)]
-    pub(crate) force: bool,
-    /// Push the packages named alone, or their dependencies alone
-    #[arg(long, value_enum, value_name = "WHAT")]
-    pub(crate) only: Option<Only>,
-    /// Update the index of the cache afterwards
-    #[arg(long, visible_alias = "rebuild-index")]
-    pub(crate) update_index: bool,
-    /// Packages packed at the same time [default: number of cores]
-    #[arg(short, long, value_name = "N")]
-    pub(crate) jobs: Option<usize>,
-    /// Say what would be pushed, and push nothing
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-    /// Accepted for command lines written for Spack: packages in OCI caches are never signed
-    #[arg(short, long)]
-    pub(crate) unsigned: bool,
-    /// How blobs are sent: monolithic, single-post, chunked or chunked:SIZE, for registries that want it otherwise
-    #[arg(long, value_name = "HOW", default_value = "monolithic", value_parser = values::upload_mode)]
-    pub(crate) upload: strata_oci::UploadMode,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-pub(crate) enum Only {
-    Package,
-    Dependencies,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UpdateIndex {
-    /// Name of a mirror, or URL of a cache
-    pub(crate) mirror: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct List {
-    /// Packages to list: NAME, NAME@VERSION or /HASH; all if none is given
-    pub(crate) specs: Vec<String>,
-    /// Name of a mirror, or URL of a cache; all configured mirrors if none is given
-    #[arg(short, long, value_name = "MIRROR")]
-    pub(crate) mirror: Vec<String>,
-    /// Show the hash of each package
-    #[arg(short, long)]
-    pub(crate) long: bool,
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Install {
-    /// What to install: NAME, NAME@VERSION or /HASH
+    /// What to install: specs as Spack knows them, or /HASH
     #[arg(required = true)]
     pub(crate) specs: Vec<String>,
-    /// Name of a mirror, or URL of a cache; may be given more than once [default: all configured mirrors]
-    #[arg(short, long, value_name = "MIRROR")]
-    pub(crate) mirror: Vec<String>,
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// How several specs relate to each other
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) unify: Unify,
     /// Packages installed at the same time [default: number of cores]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<usize>,
@@ -192,19 +137,120 @@ pub(crate) struct Install {
     pub(crate) no_check_signature: bool,
 }
 
+/// Where binaries come from, and for which machine.
 #[derive(Debug, Args)]
-pub(crate) struct Find {
-    /// Packages to list: NAME, NAME@VERSION or /HASH; all if none is given
+pub(crate) struct From {
+    /// Name of a mirror, or URL of a cache; may be given more than once [default: all configured mirrors]
+    #[arg(short, long, value_name = "MIRROR")]
+    pub(crate) mirror: Vec<String>,
+    /// The processor that binaries have to run on, by archspec's name [default: this machine's]
+    #[arg(long, value_name = "TARGET")]
+    pub(crate) target: Option<String>,
+    /// The operating system that they have to run on, by Spack's name [default: this machine's]
+    #[arg(long, value_name = "OS")]
+    pub(crate) os: Option<String>,
+    /// Take binaries whether they run on this machine or not
+    #[arg(long, conflicts_with_all = ["target", "os"])]
+    pub(crate) no_host_check: bool,
+}
+
+/// How several specs that are asked for at once relate to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Unify {
+    /// All use the same packages, or it is an error
+    #[default]
+    True,
+    /// As many as possible use the same packages
+    #[value(alias = "when_possible")]
+    WhenPossible,
+    /// Each is looked at alone
+    False,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Spec {
+    /// What to look for: specs as Spack knows them, or /HASH
+    #[arg(required = true)]
     pub(crate) specs: Vec<String>,
-    /// Show the hash of each package
+    #[command(flatten)]
+    pub(crate) from: From,
+    /// How several specs relate to each other
+    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) unify: Unify,
+    /// Show the start of each hash
     #[arg(short, long)]
     pub(crate) long: bool,
+    /// Show each hash
+    #[arg(short = 'L', long)]
+    pub(crate) very_long: bool,
+    /// Accepted for command lines written for Spack: the status of each package is shown
+    #[arg(short = 'I', long)]
+    pub(crate) install_status: bool,
+    // No comment of documentation, in which `[b]` would be a link.
+    #[arg(
+        long,
+        conflicts_with = "install_status",
+        help = "Do not show whether packages are installed ([+]), cached ([b]), external ([e]) or neither ( - )"
+    )]
+    pub(crate) no_install_status: bool,
+    /// Show namespaces
+    #[arg(short = 'N', long)]
+    pub(crate) namespaces: bool,
+    /// Show what each package is needed for: build, link, run, test
+    #[arg(short, long)]
+    pub(crate) types: bool,
+    /// Follow edges of these types
+    #[arg(long, value_name = "TYPES", value_delimiter = ',', default_value = "link,run")]
+    pub(crate) deptype: Vec<Deptype>,
+}
+
+/// What a dependency is needed for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Deptype {
+    Build,
+    Link,
+    Run,
+    Test,
+    All,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Why {
+    /// What to look for: specs as Spack knows them, or /HASH
+    #[arg(required = true)]
+    pub(crate) specs: Vec<String>,
+    #[command(flatten)]
+    pub(crate) from: From,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Find {
+    /// Specs of packages to list; all if none is given
+    pub(crate) specs: Vec<String>,
+    /// Show the first characters of the hash of each package
+    #[arg(short, long)]
+    pub(crate) long: bool,
+    /// Show all of the hash of each package
+    #[arg(short = 'L', long)]
+    pub(crate) very_long: bool,
+    /// Show the variants of each package; -v does the same, as in Spack
+    #[arg(long)]
+    pub(crate) variants: bool,
     /// Show where each package is installed
     #[arg(short, long)]
     pub(crate) paths: bool,
+    /// Show what each package depends on, as a tree
+    #[arg(short, long)]
+    pub(crate) deps: bool,
     /// Packages that were asked for, and not only needed by others
     #[arg(short = 'x', long)]
     pub(crate) explicit: bool,
+    /// Packages that were not asked for
+    #[arg(short = 'X', long, conflicts_with = "explicit")]
+    pub(crate) implicit: bool,
+    /// Show this of each package: Spack's format strings, such as '{name}{@version}{/hash:7}'
+    #[arg(long, value_name = "FORMAT", conflicts_with = "variants")]
+    pub(crate) format: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -212,13 +258,13 @@ pub(crate) struct Location {
     /// Print the prefix of the package (the only kind of location there is)
     #[arg(short, long)]
     pub(crate) install_dir: bool,
-    /// NAME, NAME@VERSION or /HASH
+    /// Spec of the package
     pub(crate) spec: String,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Uninstall {
-    /// NAME, NAME@VERSION or /HASH
+    /// Specs of the packages
     #[arg(required = true)]
     pub(crate) specs: Vec<String>,
     /// Accepted for the sake of scripts written for Spack; strata never asks

@@ -7,17 +7,20 @@ pub(crate) mod find;
 pub(crate) mod install;
 pub(crate) mod login;
 pub(crate) mod mirror;
+mod resolving;
 pub(crate) mod serve;
+pub(crate) mod spec;
 pub(crate) mod uninstall;
+pub(crate) mod why;
 
 use crate::diagnosis::Diagnosis;
 use crate::settings::Settings;
-use strata_spec::Selector;
+use strata_spec::AbstractSpec;
 use strata_store::{LockSettings, Store, StoreRoot};
 
 /// The specs of the command line.
-fn selectors(specs: &[String]) -> Result<Vec<Selector>, Diagnosis> {
-    specs.iter().map(|spec| spec.parse().map_err(Diagnosis::from)).collect()
+fn specs(arguments: &[String]) -> Result<Vec<AbstractSpec>, Diagnosis> {
+    Ok(AbstractSpec::parse_arguments(arguments)?)
 }
 
 /// The store, which must exist.

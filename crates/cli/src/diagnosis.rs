@@ -163,13 +163,17 @@ impl From<strata_config::ConfigError> for Diagnosis {
     }
 }
 
-impl From<strata_spec::selector::InvalidSelector> for Diagnosis {
-    fn from(error: strata_spec::selector::InvalidSelector) -> Self {
-        Self::new(
-            KIND_USAGE,
-            &error,
-            Some("quote specs, and name packages as `strata find -l` lists them".to_owned()),
-        )
+impl From<strata_spec::format::TemplateError> for Diagnosis {
+    fn from(error: strata_spec::format::TemplateError) -> Self {
+        let hint = "a format string is like {name}{@version}{/hash:7}{variants}{ target=architecture.target}";
+        Self::new(KIND_USAGE, &error, Some(hint.to_owned()))
+    }
+}
+
+impl From<strata_spec::SpecSyntaxError> for Diagnosis {
+    fn from(error: strata_spec::SpecSyntaxError) -> Self {
+        let hint = error.hint.clone();
+        Self::new(KIND_USAGE, &error, hint)
     }
 }
 
@@ -213,10 +217,18 @@ fn kind(error: &Error) -> Kind {
     use strata_layer::unpack::UnpackError;
     match error {
         Error::NoSuchSpec { .. }
+        | Error::NoneRunsHere { .. }
+        | Error::NotCached { .. }
+        | Error::NoIndex { .. }
         | Error::MissingDependency { .. }
         | Error::PrefixMissing { .. }
         | Error::NothingInstalled { .. } => KIND_NOT_FOUND,
+        Error::NoBinary(explanation) if explanation.is_uncertain() => KIND_UNREACHABLE,
+        Error::NoBinary(_) | Error::NotIndexed { .. } => KIND_NOT_FOUND,
+        Error::BadRecord { .. } => KIND_CORRUPT,
         Error::Ambiguous { .. }
+        | Error::ManyPackages { .. }
+        | Error::Conflict(_)
         | Error::OtherPadding { .. }
         | Error::NoMirrors { .. }
         | Error::DoesNotFit { .. }
@@ -229,6 +241,8 @@ fn kind(error: &Error) -> Kind {
         | Error::InvalidSpec { .. }
         | Error::WrongPackage { .. }
         | Error::InvalidIndex { .. }
+        | Error::NotWhole { .. }
+        | Error::WrongHash { .. }
         | Error::UnknownLayout { .. }
         | Error::DiffId { .. }
         | Error::NoSpecFile { .. }
@@ -241,6 +255,7 @@ fn kind(error: &Error) -> Kind {
         | Error::Panicked
         | Error::Spliced { .. }
         | Error::HasDependents { .. }
+        | Error::StaleIndex { .. }
         | Error::ForeignPrefix { .. }
         | Error::Registration(_) => KIND_FAILED,
         Error::Repository(error) => repository_kind(error, error.kind()),

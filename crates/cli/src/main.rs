@@ -61,7 +61,7 @@ fn not_understood(error: &clap::Error) -> ExitCode {
 
 /// Runs the command; with its name, as the JSON envelope states it.
 fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str, Result<Outcome, Diagnosis>) {
-    use commands::{buildcache, cache, doctor, find, install, login, mirror, serve, uninstall};
+    use commands::{buildcache, cache, doctor, find, install, login, mirror, serve, spec, uninstall, why};
     match &cli.command {
         Command::Buildcache(Buildcache::Push(args)) => {
             ("buildcache push", buildcache::push(args, settings, console))
@@ -70,10 +70,21 @@ fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str,
             ("buildcache update-index", buildcache::update_index(args, settings, console))
         }
         Command::Buildcache(Buildcache::List(args)) => {
-            ("buildcache list", buildcache::list(args, settings, console))
+            ("buildcache list", buildcache::list(args, &cli.global, settings, console))
+        }
+        Command::Buildcache(Buildcache::Check(args)) => {
+            ("buildcache check", buildcache::check(args, settings, console))
+        }
+        Command::Buildcache(Buildcache::CheckIndex(args)) => {
+            ("buildcache check-index", buildcache::check_index(args, settings, console))
+        }
+        Command::Buildcache(Buildcache::Download(args)) => {
+            ("buildcache download", buildcache::download(args, settings, console))
         }
         Command::Install(args) => ("install", install::install(args, &cli.global, settings, console)),
-        Command::Find(args) => ("find", find::find(args, settings, console)),
+        Command::Spec(args) => ("spec", spec::spec(args, settings, console)),
+        Command::Why(args) => ("why", why::why(args, settings, console)),
+        Command::Find(args) => ("find", find::find(args, &cli.global, settings, console)),
         Command::Location(args) => ("location", find::location(args, settings)),
         Command::Uninstall(args) => ("uninstall", uninstall::uninstall(args, settings, console)),
         Command::Mirror(Mirror::Add(args)) => ("mirror add", mirror::add(args, settings, console)),

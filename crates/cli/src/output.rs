@@ -18,6 +18,8 @@ pub(crate) struct Outcome {
     pub(crate) result: Value,
     /// What failed although the command went on.
     pub(crate) failures: Vec<Diagnosis>,
+    /// What failed and was said in `text` already.
+    pub(crate) misses: Vec<Diagnosis>,
     /// How the process ends.
     pub(crate) exit_code: u8,
     /// Whether all there is to print was printed already.
@@ -31,6 +33,7 @@ impl Outcome {
             text,
             result: serde_json::to_value(result)?,
             failures: Vec::new(),
+            misses: Vec::new(),
             exit_code: 0,
             told: false,
         })
@@ -39,6 +42,12 @@ impl Outcome {
     /// The outcome of a command that has said everything while it ran.
     pub(crate) fn told() -> Self {
         Self { told: true, ..Self::default() }
+    }
+
+    /// As [`fail`](Self::fail), where the text says all there is to say of it.
+    pub(crate) fn miss(&mut self, misses: Vec<Diagnosis>, nothing_achieved: bool) {
+        self.fail(misses, nothing_achieved);
+        self.misses = std::mem::take(&mut self.failures);
     }
 
     /// Adds what failed. If nothing was achieved, the first failure decides how the process ends, as if it had been
@@ -92,7 +101,10 @@ pub(crate) fn print(json: bool, command: &str, outcome: Result<&Outcome, &Diagno
 
 fn envelope(command: &str, outcome: Result<&Outcome, &Diagnosis>) -> String {
     let (result, errors) = match outcome {
-        Ok(outcome) => (outcome.result.clone(), outcome.failures.iter().map(Diagnosis::to_json).collect()),
+        Ok(outcome) => {
+            let failures = outcome.failures.iter().chain(&outcome.misses);
+            (outcome.result.clone(), failures.map(Diagnosis::to_json).collect())
+        }
         Err(diagnosis) => (Value::Null, vec![diagnosis.to_json()]),
     };
     json!({

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use strata_oci::{
     BlobCache, Credentials, Notice, Repository, RepositoryUrl, Transport, TransportOptions, UploadMode,
 };
-use strata_ops::install::Mirror;
 use strata_ops::mirror::{Address, Caches, Direction};
+use strata_ops::resolve::Mirror;
 use strata_ops::{Event, Reporter};
 
 /// How this command reaches caches.

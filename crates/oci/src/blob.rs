@@ -15,7 +15,7 @@ pub struct BlobSource {
     /// Where they are.
     pub kind: BlobKind,
     /// Another repository of the same registry, by its name there, that has the blob: it may then be mounted, and
-    /// nothing needs to be sent.
+    /// nothing needs to be sent. With the name of the repository itself, it is not asked for the blob before.
     pub mount_from: Option<String>,
 }
 
@@ -81,5 +81,7 @@ pub fn blob_bytes(
         .blob(descriptor)?
         .read_to_end(&mut bytes)
         .map_err(|error| Error::from_read(error, location()))?;
+    // It may have grown to twice of what came, which for an index is a lot.
+    bytes.shrink_to_fit();
     Ok(bytes)
 }

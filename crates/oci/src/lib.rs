@@ -30,7 +30,7 @@ mod tag;
 mod verifying;
 
 pub use blob::{BlobKind, BlobSource, Uploaded, blob_bytes};
-pub use cache::{BlobCache, CacheInfo, PruneOptions, Pruned};
+pub use cache::{BlobCache, CacheInfo, INDEX_DRAFT, PruneOptions, Pruned};
 pub use credentials::{CredentialError, CredentialStore, Credentials, Identity};
 pub use descriptor::Descriptor;
 pub use digest::{Digest, DigestError};

@@ -15,8 +15,98 @@ pub enum Error {
         /// Where it was looked for.
         place: String,
     },
+    /// No cache has a binary that can be used, or none that could be asked.
+    #[error("{0}")]
+    NoBinary(Box<crate::explain::Explanation>),
+    /// An index lacks a package that its cache has.
+    #[error("no index lists `{spec}`, but the tags of {place} have {package}")]
+    NotIndexed {
+        /// What was asked for.
+        spec: String,
+        /// Label of what is there.
+        package: String,
+        /// The mirrors that have it.
+        place: String,
+    },
+    /// The specs that were asked for do not go together.
+    #[error("{0}")]
+    Conflict(crate::resolve::Conflict),
+    /// A spec without a name is one of several packages.
+    #[error("`{spec}` is true of {} packages in {place}: {}", packages.len(), shortened(packages))]
+    ManyPackages {
+        /// What was asked for.
+        spec: String,
+        /// Where it was looked for.
+        place: String,
+        /// Their names.
+        packages: Vec<String>,
+    },
+    /// A record of an index or a database is not what it has to be.
+    #[error("the record of {package} cannot be used: {reason}")]
+    BadRecord {
+        /// Label of the package.
+        package: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// There are binaries, and none runs on this machine.
+    #[error("{} for `{spec}` in {place}, and none runs on this machine: {reason}", binaries(*count))]
+    NoneRunsHere {
+        /// What was asked for.
+        spec: String,
+        /// Where it was looked for.
+        place: String,
+        /// How many there are.
+        count: usize,
+        /// Why the most of them do not.
+        reason: String,
+    },
+    /// A package is not in a cache.
+    #[error("{package} is not in {place}")]
+    NotCached {
+        /// Label of the package.
+        package: String,
+        /// The repository.
+        place: String,
+    },
+    /// What a package consists of does not fit together.
+    #[error("{package} in {place} is not whole: {reason}")]
+    NotWhole {
+        /// Label of the package, or its tag.
+        package: String,
+        /// The repository.
+        place: String,
+        /// What is missing or does not fit.
+        reason: String,
+    },
+    /// There is no index.
+    #[error("{place} has no index")]
+    NoIndex {
+        /// The repository.
+        place: String,
+    },
+    /// The index is not that of the tags.
+    #[error(
+        "the index of {place} is out of date: it lacks {unindexed} of the packages that are there, and has {missing} that are not"
+    )]
+    StaleIndex {
+        /// The repository.
+        place: String,
+        /// How many packages are in it and not in the cache.
+        missing: usize,
+        /// How many packages are in the cache and not in it.
+        unindexed: usize,
+    },
+    /// A spec is listed under a hash that is not its own.
+    #[error("the index of {place} is wrong: {mismatch}")]
+    WrongHash {
+        /// The repository.
+        place: String,
+        /// What is wrong.
+        mismatch: Box<strata_spec::dag_hash::HashMismatch>,
+    },
     /// More than one spec is meant.
-    #[error("`{spec}` matches {} specs in {place}:\n  {}", candidates.len(), candidates.join("\n  "))]
+    #[error("`{spec}` matches {} specs in {place}:\n  {}", candidates.len(), shortened_lines(candidates))]
     Ambiguous {
         /// What was asked for.
         spec: String,
@@ -185,7 +275,7 @@ pub enum Error {
     MissingNode(#[from] strata_spec::dag::MissingNode),
     /// A registry or a layout.
     #[error(transparent)]
-    Repository(#[from] strata_oci::Error),
+    Repository(Box<strata_oci::Error>),
     /// A URL that is none of a cache, or a tag that cannot be one.
     #[error(transparent)]
     Reference(#[from] strata_oci::ReferenceError),
@@ -275,6 +365,12 @@ pub enum Error {
     },
 }
 
+impl From<strata_oci::Error> for Error {
+    fn from(error: strata_oci::Error) -> Self {
+        Self::Repository(Box::new(error))
+    }
+}
+
 impl Error {
     pub(crate) fn io(path: &Path, source: std::io::Error) -> Self {
         Self::Io { path: path.to_owned(), source }
@@ -292,11 +388,15 @@ impl Error {
                 matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::Invalid)
             }
             Self::NotAPackage { .. } | Self::InvalidSpec { .. } | Self::WrongPackage { .. } => true,
-            Self::InvalidIndex { .. } => true,
+            Self::InvalidIndex { .. } | Self::NotWhole { .. } => true,
             Self::Document(_) | Self::Tag(_) => true,
             _ => false,
         }
     }
+}
+
+fn binaries(count: usize) -> String {
+    if count == 1 { "there is 1 binary".to_owned() } else { format!("there are {count} binaries") }
 }
 
 /// The end of the message of [`Error::DoesNotFit`].
@@ -306,6 +406,22 @@ fn longest(root: Option<usize>) -> String {
         Some(length) => format!("; the longest root that works has {length} bytes"),
         None => String::new(),
     }
+}
+
+/// The first few lines of a list that may be long.
+fn shortened_lines(lines: &[String]) -> String {
+    const SHOWN: usize = 20;
+    let more = lines.len().saturating_sub(SHOWN);
+    let shown = lines[..lines.len() - more].join("\n  ");
+    if more > 0 { format!("{shown}\n  and {more} more") } else { shown }
+}
+
+/// The first few names of a list that may be long.
+fn shortened(names: &[String]) -> String {
+    const SHOWN: usize = 8;
+    let more = names.len().saturating_sub(SHOWN);
+    let shown = names[..names.len() - more].join(", ");
+    if more > 0 { format!("{shown} and {more} more") } else { shown }
 }
 
 /// The error and its causes on one line.

@@ -1,81 +1,143 @@
 //! `find` and `location`: what is installed, and where.
 
 use crate::error::Error;
-use crate::select;
+use crate::select::{self, Selection};
 use serde::Serialize;
+use std::collections::HashMap;
 use std::path::PathBuf;
-use strata_spec::{DagHash, Database, Record, Selector, format};
+use strata_spec::{AbstractSpec, DagHash, Database, Node, Record, Version, format};
 
-/// A package, installed or in a cache.
+/// A package that is installed.
 #[derive(Clone, Debug, Serialize)]
 pub struct Found {
     /// Package name.
     pub name: String,
+    /// Namespace of the recipe.
+    pub namespace: Option<String>,
     /// Version.
     pub version: String,
     /// DAG hash.
     pub hash: DagHash,
-    /// Where it is installed; none for a package of a cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// Where it is installed.
     pub prefix: Option<PathBuf>,
-    /// Whether a user asked for it; none for a package of a cache.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub explicit: Option<bool>,
+    /// Whether a user asked for it.
+    pub explicit: bool,
+    /// Whether it was not built by Spack.
+    pub external: bool,
     /// The spec in Spack's canonical form.
     pub spec: String,
     /// `linux-debian12-x86_64_v3`.
     pub architecture: String,
+    /// As the format string that was asked for has it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub formatted: Option<String>,
+    /// The edges to its dependencies, if they were asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dependencies: Option<Vec<FoundDependency>>,
+}
+
+/// An edge of a package that was found.
+#[derive(Clone, Debug, Serialize)]
+pub struct FoundDependency {
+    /// Package name.
+    pub name: String,
+    /// DAG hash.
+    pub hash: DagHash,
+    /// What it is needed for.
+    pub types: Vec<&'static str>,
+    /// The virtual packages it provides.
+    pub virtuals: Vec<String>,
 }
 
 impl Found {
-    fn new(record: &Record) -> Self {
+    /// What there is to say of a record.
+    pub fn new(record: &Record) -> Self {
         let node = &record.node;
         let architecture = &node.architecture;
         Self {
             name: node.name.clone(),
+            namespace: node.namespace.clone(),
             version: node.version.clone(),
             hash: node.hash.clone(),
             prefix: record.path.as_ref().map(PathBuf::from),
-            explicit: record.path.as_ref().map(|_| record.explicit),
+            explicit: record.explicit,
+            external: node.is_external(),
             spec: format::canonical(node),
             architecture: format!("{}-{}-{}", architecture.platform, architecture.os, architecture.target),
+            formatted: None,
+            dependencies: None,
         }
+    }
+
+    /// The same with its edges.
+    pub fn with_dependencies(self, node: &Node) -> Self {
+        let edges = node.dependencies.iter().map(|edge| FoundDependency {
+            name: edge.name.clone(),
+            hash: edge.hash.clone(),
+            types: edge.types.names().collect(),
+            virtuals: edge.virtuals.clone(),
+        });
+        Self { dependencies: Some(edges.collect()), ..self }
     }
 }
 
-/// The installed, non-external packages that match any of `selectors` (all if there are none), by name, version and
-/// hash. A selector that matches nothing is an error.
-pub fn installed(database: &Database, selectors: &[Selector], place: &str) -> Result<Vec<Found>, Error> {
-    matching(select::installed(database).collect(), selectors, place)
+/// What answers a question, and what does not.
+#[derive(Debug)]
+pub struct Matches<'d> {
+    /// The records, by name, version and hash; each once.
+    pub records: Vec<&'d Record>,
+    /// The specs that none of them satisfies.
+    pub unmatched: Vec<String>,
 }
 
-/// The packages of caches that match, from their indexes; each once. A selector that matches nothing in any of them is an
-/// error.
-pub fn in_caches(indexes: &[Database], selectors: &[Selector], place: &str) -> Result<Vec<Found>, Error> {
-    let records = indexes.iter().flat_map(|index| index.records.values());
-    let mut found = matching(records.filter(|record| record.in_buildcache).collect(), selectors, place)?;
-    found.dedup_by(|a, b| a.hash == b.hash);
-    Ok(found)
-}
-
-fn matching(records: Vec<&Record>, selectors: &[Selector], place: &str) -> Result<Vec<Found>, Error> {
-    for selector in selectors {
-        if !records.iter().any(|record| selector.matches(&record.node)) {
-            return Err(Error::NoSuchSpec { spec: selector.to_string(), place: place.to_owned() });
-        }
+/// The installed packages, externals included, that satisfy any of `specs` (all if there are none). `explicit` leaves out
+/// those that a user did not ask for, or did.
+///
+/// # Errors
+/// If there are specs, and nothing satisfies any of them.
+pub fn installed<'d>(
+    database: &'d Database,
+    specs: &[AbstractSpec],
+    explicit: Option<bool>,
+    place: &str,
+) -> Result<Matches<'d>, Error> {
+    let eligible = |record: &Record| {
+        select::is_installed(record) && explicit.is_none_or(|explicit| record.explicit == explicit)
+    };
+    let matches = matching(database, specs, eligible);
+    if matches.records.is_empty() && !specs.is_empty() {
+        return Err(Error::NoSuchSpec { spec: matches.unmatched.join("`, `"), place: place.to_owned() });
     }
-    let wanted = |record: &&Record| selectors.is_empty() || selectors.iter().any(|s| s.matches(&record.node));
-    let mut found: Vec<Found> = records.into_iter().filter(wanted).map(Found::new).collect();
-    sort(&mut found);
-    Ok(found)
+    Ok(matches)
 }
 
-/// Sorts by name, version and hash.
-fn sort(found: &mut [Found]) {
-    found.sort_by(|a, b| (&a.name, &a.version, &a.hash).cmp(&(&b.name, &b.version, &b.hash)));
+fn matching<'d>(
+    database: &'d Database,
+    specs: &[AbstractSpec],
+    eligible: impl Fn(&Record) -> bool,
+) -> Matches<'d> {
+    let selection = Selection::new(database);
+    let everything = [AbstractSpec::default()];
+    let questions = if specs.is_empty() { &everything[..] } else { specs };
+    let mut found = HashMap::new();
+    let mut unmatched = Vec::new();
+    for spec in questions {
+        let records = selection.matching(spec, &eligible);
+        if records.is_empty() && !specs.is_empty() {
+            unmatched.push(spec.to_string());
+        }
+        found.extend(records.into_iter().map(|record| (&record.node.hash, record)));
+    }
+    let mut records: Vec<(Option<Version>, &Record)> =
+        found.into_values().map(|record| (record.node.version.parse().ok(), record)).collect();
+    records.sort_by(|(a_version, a), (b_version, b)| {
+        let (a, b) = (&a.node, &b.node);
+        a.name.cmp(&b.name).then_with(|| a_version.cmp(b_version)).then_with(|| a.hash.cmp(&b.hash))
+    });
+    Matches { records: records.into_iter().map(|(_, record)| record).collect(), unmatched }
 }
 
-/// The one installed package a selector means.
-pub fn one(database: &Database, selector: &Selector, place: &str) -> Result<Found, Error> {
-    Ok(Found::new(select::one(select::installed(database), selector, place)?))
+/// The one installed package a spec means.
+pub fn one(database: &Database, spec: &AbstractSpec, place: &str) -> Result<Found, Error> {
+    Ok(Found::new(Selection::new(database).one(spec, select::is_installed, place)?))
 }

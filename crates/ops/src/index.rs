@@ -1,12 +1,19 @@
-//! The index of a cache: reading it, and bringing it up to date with the tags.
+//! The index of a cache: which packages it has, in one blob under the tag `index.spack`.
 //!
-//! Tags are the truth and the index is a cache of them. `update` fetches only the configs of packages that the
-//! index does not have yet, drops packages whose tag is gone, and tolerates tags it cannot read.
+//! Tags are the truth and the index is a cache of them: [`update`] brings it up to date, [`add`] does so after a push, and
+//! reading falls back to the tags where there is none.
 
+mod collect;
+mod compose;
+mod entry;
+mod kept;
+mod package;
+mod published;
 mod read;
 mod update;
 
-pub(crate) use read::{READING_TAGS, read_usable};
-pub use read::{read, read_or_collect};
-pub use update::{BadTag, IndexSummary, update};
-pub(crate) use update::{spec_in, spec_of};
+pub use collect::BadTag;
+pub(crate) use collect::package_tags;
+pub(crate) use package::{spec_in, spec_of};
+pub use read::{LastKnown, catalog, catalog_or_collect, last_known, read};
+pub use update::{IndexSummary, add, update};

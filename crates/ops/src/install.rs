@@ -1,6 +1,6 @@
 //! `install`: from specs in caches to relocated, registered packages in a store.
 //!
-//! [`resolve`](resolve::resolve) finds the specs, [`plan`] says what is missing and where each package comes from,
+//! [`resolve`](crate::resolve) finds the specs, [`plan`] says what is missing and where each package comes from,
 //! [`execute`] installs. Every package appears complete or not at all: it is staged beside the database, renamed
 //! into place and recorded, dependencies before dependents.
 
@@ -8,12 +8,12 @@ mod execute;
 mod fit;
 mod package;
 mod plan;
-mod resolve;
 
 pub use execute::execute;
+pub(crate) use plan::is_there;
 pub use plan::{InstallPlan, PlannedInstall, plan};
-pub use resolve::{Mirror, Resolved, resolve};
 
+use crate::resolve::Chosen;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -30,6 +30,8 @@ pub struct InstallOptions {
 /// What became of an installation.
 #[derive(Debug, Default, Serialize)]
 pub struct InstallSummary {
+    /// What was chosen for each spec that was asked for.
+    pub chosen: Vec<Chosen>,
     /// Packages that are installed now.
     pub installed: Vec<Installed>,
     /// Labels of packages that were there already.

@@ -4,15 +4,23 @@
 //! serialised; it never prints and never reads the environment. Failures of single packages are part of the
 //! summary; an [`Error`] means that the operation as a whole could not be done.
 
+pub mod check;
+pub mod check_index;
+pub mod download;
 pub mod error;
+pub mod explain;
 pub mod find;
+pub mod host;
 pub mod index;
 pub mod install;
+pub mod list;
 pub mod mirror;
 mod package_tag;
+mod packages;
 mod parallel;
 pub mod push;
 pub mod report;
+pub mod resolve;
 mod select;
 pub mod uninstall;
 

@@ -12,7 +12,12 @@ const SUFFIX: &str = ".spack";
 /// # Errors
 /// If the name has letters outside of ASCII, which Spack keeps and no registry takes.
 pub(crate) fn of(node: &Node) -> Result<TagName, TagError> {
-    TagName::sanitized(&format!("{}-{}-{}{SUFFIX}", node.name, node.version, node.hash))
+    named(&node.name, &node.version, node.hash.as_str())
+}
+
+/// The tag of the package of that name, version and DAG hash. Errors as [`of`].
+pub(crate) fn named(name: &str, version: &str, hash: &str) -> Result<TagName, TagError> {
+    TagName::sanitized(&format!("{name}-{version}-{hash}{SUFFIX}"))
 }
 
 /// The tag of the index, as a tag.

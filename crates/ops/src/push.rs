@@ -15,6 +15,7 @@ pub use execute::execute;
 pub use plan::{Only, Planned, PushPlan, PushRequest, Unavailable, plan};
 
 use serde::Serialize;
+use strata_spec::DagHash;
 
 /// What became of a push.
 #[derive(Debug, Default, Serialize)]
@@ -31,6 +32,13 @@ pub struct PushSummary {
     pub resumed: Vec<String>,
 }
 
+impl PushSummary {
+    /// The hashes of the packages whose manifest was written.
+    pub fn hashes(&self) -> Vec<DagHash> {
+        self.pushed.iter().map(|pushed| pushed.hash.clone()).collect()
+    }
+}
+
 /// A package that is in the cache now.
 #[derive(Debug, Serialize)]
 pub struct Pushed {
@@ -39,7 +47,7 @@ pub struct Pushed {
     /// Version.
     pub version: String,
     /// DAG hash.
-    pub hash: String,
+    pub hash: DagHash,
     /// The tag written.
     pub tag: String,
     /// Digest of the layer.
@@ -65,7 +73,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    fn new(package: String, error: crate::Error) -> Self {
+    pub(crate) fn new(package: String, error: crate::Error) -> Self {
         Self { package, message: crate::error::chain(&error), error }
     }
 }

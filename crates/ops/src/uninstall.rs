@@ -2,11 +2,11 @@
 
 use crate::error::Error;
 use crate::report::{Action, Event, Reporter};
-use crate::select;
+use crate::select::{self, Selection};
 use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Instant;
-use strata_spec::{DagHash, Selector};
+use strata_spec::{AbstractSpec, DagHash};
 use strata_store::removal::RemovalError;
 use strata_store::{
     LockKind, StageArea, Store, StoreError, clean_stale, installed_dependents, record_removal, remove_prefix,
@@ -28,14 +28,15 @@ pub struct Uninstalled {
 /// Removes the packages. Nothing is removed if anything that stays needs one of them.
 pub fn uninstall(
     store: &Store,
-    selectors: &[Selector],
+    specs: &[AbstractSpec],
     reporter: &dyn Reporter,
 ) -> Result<Vec<Uninstalled>, Error> {
     let place = store.root().root().to_string_lossy().into_owned();
     let database = store.read()?;
     let mut packages: Vec<Uninstalled> = Vec::new();
-    for selector in selectors {
-        let record = select::one(select::installed(&database), selector, &place)?;
+    let selection = Selection::new(&database);
+    for spec in specs {
+        let record = selection.one(spec, select::is_ours, &place)?;
         let node = &record.node;
         if packages.iter().all(|package| package.hash != node.hash) {
             packages.push(Uninstalled {

@@ -4,15 +4,16 @@
 
 use std::path::Path;
 use strata_oci::{Repository, RepositoryUrl};
-use strata_ops::install::{InstallOptions, InstallSummary, Mirror, execute, plan, resolve};
+use strata_ops::install::{InstallOptions, InstallSummary, execute, plan};
 use strata_ops::push::{self, PushRequest};
+use strata_ops::resolve::{Mirror, Request, Stock, Unify, resolve};
 use strata_ops::uninstall::uninstall;
 use strata_ops::{Error, Silent};
-use strata_spec::{Database, Selector};
+use strata_spec::{AbstractSpec, Database};
 use strata_store::{LockSettings, Store, StoreRoot};
 use strata_testkit::sample_store::SampleStore;
 
-fn selectors(names: &[&str]) -> Vec<Selector> {
+fn specs(names: &[&str]) -> Vec<AbstractSpec> {
     names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
@@ -43,8 +44,10 @@ fn cache(dir: &Path) -> Vec<Mirror> {
 
 /// Installs under `root`; `meanwhile` runs between plan and execution.
 fn install(mirrors: &[Mirror], root: &Path, names: &[&str], meanwhile: impl FnOnce()) -> InstallSummary {
-    let resolved = resolve(&selectors(names), mirrors, &Silent).unwrap();
     let database = if root.exists() { open(root).read().unwrap() } else { Database::default() };
+    let specs = specs(names);
+    let stock = Stock::gather(&specs, None, mirrors, &database, None, &Silent).unwrap();
+    let resolved = resolve(&Request { specs: &specs, host: None, unify: Unify::True }, stock).unwrap();
     let root = StoreRoot::open_or_new(root, None).unwrap();
     let plan = plan(&resolved, mirrors, &database, &root, &Silent).unwrap();
     meanwhile();
@@ -58,7 +61,7 @@ fn nothing_is_recorded_whose_dependency_went_away_meanwhile() {
     let (mirrors, root) = (cache(dir.path()), dir.path().join("root"));
     assert_eq!(install(&mirrors, &root, &["greet"], || ()).installed.len(), 1);
     let summary = install(&mirrors, &root, &["hello"], || {
-        uninstall(&open(&root), &selectors(&["greet"]), &Silent).unwrap();
+        uninstall(&open(&root), &["greet".parse().unwrap()], &Silent).unwrap();
     });
     assert_eq!(summary.installed.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["runner"]);
     assert!(matches!(&summary.failed[..], [failure]

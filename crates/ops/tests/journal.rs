@@ -169,7 +169,7 @@ fn what_is_not_as_it_was_is_packed_again() {
     let world = World::new();
     store(&world.path("root"));
     let file = prefix(&world.path("root"), CHAIN[1]).join("new");
-    let only = |spec: &str| PushRequest { selectors: vec![spec.parse().unwrap()], ..world.request() };
+    let only = |spec: &str| PushRequest { specs: vec![spec.parse().unwrap()], ..world.request() };
     let alone = PushRequest { only: Only::Package, ..only(CHAIN[1]) };
     world.push_while(&alone, true, Some(file));
     let (packed, summary, details) = world.push(&alone, false);
@@ -249,7 +249,7 @@ fn where_no_journal_can_be_kept_pushes_work_all_the_same() {
 #[test]
 fn a_push_of_one_package_leaves_the_others_of_an_interrupted_one_in_the_journal() {
     let world = World::interrupted();
-    let base = PushRequest { selectors: vec![CHAIN[2].parse().unwrap()], ..world.request() };
+    let base = PushRequest { specs: vec![CHAIN[2].parse().unwrap()], ..world.request() };
     let (packed, summary, _) = world.push(&base, false);
     assert_eq!((packed, summary.pushed.len(), summary.resumed.len()), (0, 1, 1));
     assert_eq!(std::fs::read_to_string(world.journal().unwrap()).unwrap().lines().count(), 2);
@@ -266,7 +266,7 @@ fn a_push_of_one_package_leaves_the_others_of_an_interrupted_one_in_the_journal(
 fn what_is_not_installed_any_more_does_not_stay_in_the_journal() {
     let world = World::interrupted();
     std::fs::write(prefix(&world.path("root"), CHAIN[0]).join("new"), "").unwrap();
-    let base = PushRequest { selectors: vec![CHAIN[2].parse().unwrap()], ..world.request() };
+    let base = PushRequest { specs: vec![CHAIN[2].parse().unwrap()], ..world.request() };
     world.push(&base, false);
     assert_eq!(std::fs::read_to_string(world.journal().unwrap()).unwrap().lines().count(), 1);
 }

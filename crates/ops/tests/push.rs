@@ -78,7 +78,7 @@ impl Repository for Faulty {
 /// Pushes the packages of those names, in a thread that has to end.
 fn push(root: &Path, cache: &Path, names: &[&str], fault: Option<Fault>) -> PushSummary {
     let root = root.to_owned();
-    let selectors = names.iter().map(|name| name.parse().unwrap()).collect();
+    let specs = names.iter().map(|name| name.parse().unwrap()).collect();
     let layout = strata_oci::open_or_create(
         &RepositoryUrl::from_directory(cache).unwrap(),
         &strata_oci::Transport::default(),
@@ -92,7 +92,7 @@ fn push(root: &Path, cache: &Path, names: &[&str], fault: Option<Fault>) -> Push
             Some(fault) => Box::new(Faulty { layout, fault, uploads: AtomicU32::new(0) }),
             None => layout,
         };
-        let request = PushRequest { selectors, only: Only::Package, jobs: 1, ..PushRequest::default() };
+        let request = PushRequest { specs, only: Only::Package, jobs: 1, ..PushRequest::default() };
         let plan = plan(&database, &*repository, &request, &Silent).unwrap();
         let root = StoreRoot::open_or_new(&root, None).unwrap();
         let summary = execute(&database, &root, &*repository, &request, plan, &Silent).unwrap();

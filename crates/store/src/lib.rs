@@ -26,7 +26,7 @@ pub use install_manifest::write_install_manifest;
 pub use lock::{LockError, LockGuard, LockKind};
 pub use prefix_state::PrefixState;
 pub use registration::{
-    NewInstall, RegistrationError, installed_dependents, record_installs, record_removal,
+    NewInstall, RegistrationError, installed_dependents, is_recordable, record_installs, record_removal,
 };
 pub use removal::remove_prefix;
 pub use root::{RootError, StoreRoot};

@@ -92,7 +92,7 @@ pub fn record_installs(
             record
         })?;
     }
-    match database.records.values().skip(already).find(|record| !is_current_format(&record.node)) {
+    match database.records.values().skip(already).find(|record| !is_recordable(&record.node)) {
         Some(record) => Err(RegistrationError::OldSpecFormat { spec: record.node.label() }),
         None => Ok(()),
     }
@@ -157,9 +157,9 @@ fn references(record: &Record) -> Vec<DagHash> {
     edges.chain(record.deprecated_for.clone()).collect()
 }
 
-/// Whether Spack's reader of version 5 nodes accepts this one: no compiler outside the annotations, and edges with
+/// Whether a database may hold the node, which is whether Spack's reader of version 5 nodes accepts it: no compiler outside the annotations, and edges with
 /// `parameters` (`SpecfileV5` in Spack's `spec.py`).
-fn is_current_format(node: &Node) -> bool {
+pub fn is_recordable(node: &Node) -> bool {
     #[derive(Deserialize)]
     struct Shape {
         annotations: Option<IgnoredAny>,

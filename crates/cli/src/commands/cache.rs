@@ -17,6 +17,10 @@ pub(crate) fn info(settings: &Settings) -> Result<Outcome, Diagnosis> {
     if info.partial > 0 {
         text += &format!("; {} of them in part, {}", info.partial, bytes(info.partial_bytes));
     }
+    if info.indexes > 0 {
+        let (count, size) = (info.indexes, bytes(info.index_bytes));
+        text += &format!("; {count} index{}, {size}", if count == 1 { "" } else { "es" });
+    }
     Ok(Outcome::new(text + "\n", &json!({"directory": settings.cache_directory, "cache": info}))?)
 }
 

@@ -1,19 +1,18 @@
 //! `strata install`.
 
-use super::selectors;
+use super::resolving::{Resolving, installed};
 use crate::args::{Global, Install};
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
-use crate::registries::Registries;
 use crate::settings::Settings;
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
 use strata_ops::install::{self, InstallOptions, InstallPlan, InstallSummary};
+use strata_ops::resolve::{Chosen, resolve};
 use strata_ops::{Event, Reporter};
-use strata_spec::Database;
-use strata_store::{LockSettings, Store, StoreRoot};
+use strata_store::StoreRoot;
 
 /// Installs packages and their runtime closure.
 pub(crate) fn install(
@@ -22,7 +21,6 @@ pub(crate) fn install(
     settings: &Settings,
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
-    let selectors = selectors(&args.specs)?;
     let root =
         StoreRoot::open_or_new(&settings.store, settings.padded_length).map_err(strata_ops::Error::from)?;
     if let (Some(length), Ok(existing)) = (settings.padded_length, StoreRoot::open(&settings.store))
@@ -34,30 +32,38 @@ pub(crate) fn install(
     }
     // A root that scripts cannot live under is refused before anything else is asked.
     root.sbang_path().map_err(strata_ops::Error::from)?;
-    let database = if root.database_directory().is_dir() {
-        let store = Store::open(root.clone(), LockSettings::default()).map_err(strata_ops::Error::from)?;
-        store.read().map_err(strata_ops::Error::from)?
-    } else {
-        Database::default()
-    };
-    let mirrors = Registries::new(settings, console)?.readable(&args.mirror)?;
+    let resolving = Resolving::new(&args.specs, &args.from, settings, console)?;
+    let mirrors = &resolving.mirrors;
     let console: &Console = console;
-    let resolved = install::resolve(&selectors, &mirrors, console)?;
-    let plan = install::plan(&resolved, &mirrors, &database, &root, console)?;
+    let database = installed(&root)?;
+    let resolved = resolve(&resolving.request(args.unify), resolving.stock(&database, console)?)?;
+    for chosen in &resolved.chosen {
+        console.event(Event::Detail(&choice(chosen)));
+    }
+    let plan = install::plan(&resolved, mirrors, &database, &root, console)?;
     if args.dry_run {
         return Ok(Outcome::new(planned(&plan), &plan)?);
     }
     let options =
         InstallOptions { jobs: args.jobs.unwrap_or(settings.cores), count_leftovers: global.verbose };
-    let summary = install::execute(plan, &resolved, &mirrors, &root, &options, console)?;
+    let summary = install::execute(plan, &resolved, mirrors, &root, &options, console)?;
     if global.verbose {
         leftovers(&summary, console);
     }
-    let mut outcome = Outcome::new(installed(&summary), &summary)?;
+    let mut outcome = Outcome::new(done(&summary), &summary)?;
     let nothing_achieved = !summary.installed.iter().any(|package| package.explicit);
     let failures = summary.failed.iter().map(|f| Diagnosis::of_package(f.package.clone(), &f.error));
     outcome.fail(failures.collect(), nothing_achieved);
     Ok(outcome)
+}
+
+/// What was chosen for a spec, and why if there was a choice.
+fn choice(chosen: &Chosen) -> String {
+    let mut text = format!("`{}` is {}", chosen.asked, chosen.package);
+    if let (Some(other), Some(because)) = (&chosen.instead_of, chosen.because) {
+        write!(text, ", and not {other}, because {because}").ok();
+    }
+    text
 }
 
 fn planned(plan: &InstallPlan) -> String {
@@ -72,7 +78,7 @@ fn planned(plan: &InstallPlan) -> String {
     text
 }
 
-fn installed(summary: &InstallSummary) -> String {
+fn done(summary: &InstallSummary) -> String {
     let mut text = String::new();
     for package in summary.installed.iter().filter(|package| package.explicit) {
         writeln!(text, "{}@{}  {}", package.name, package.version, package.prefix.display()).ok();

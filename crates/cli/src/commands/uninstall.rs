@@ -1,6 +1,6 @@
 //! `strata uninstall`.
 
-use super::{selectors, store};
+use super::{specs, store};
 use crate::args::Uninstall;
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, packages};
@@ -14,7 +14,7 @@ pub(crate) fn uninstall(
     settings: &Settings,
     console: &Console,
 ) -> Result<Outcome, Diagnosis> {
-    let removed = strata_ops::uninstall::uninstall(&store(settings)?, &selectors(&args.specs)?, console)?;
+    let removed = strata_ops::uninstall::uninstall(&store(settings)?, &specs(&args.specs)?, console)?;
     let text = format!("removed {}\n", packages(removed.len()));
     Ok(Outcome::new(text, &json!({"removed": removed}))?)
 }

@@ -4,13 +4,36 @@ use super::{KIND_CORRUPT, KIND_TRY_AGAIN, KIND_UNREACHABLE, Kind, kind, reposito
 use strata_config::ConfigError;
 use strata_oci::{CredentialError, Trouble};
 use strata_ops::Error;
+use strata_spec::AbstractSpec;
 use strata_store::StoreError;
 
 /// What to do about it, where there is something to do that the message does not say.
 pub(super) fn of(error: &Error) -> Option<String> {
     let hint = match error {
-        Error::NoSuchSpec { .. } => {
-            "see what there is with `strata find -l` (a store) or `strata buildcache list -l` (a cache)"
+        Error::NoSuchSpec { spec, .. } => match perhaps_meant(spec) {
+            Some(meant) => return Some(format!("did you mean `{meant}`? `{spec}` asks for a variant")),
+            None => {
+                "see what there is with `strata find -l` (a store) or `strata buildcache list -l` (a cache)"
+            }
+        },
+        Error::NoBinary(explanation) if explanation.is_uncertain() => {
+            "this is not \"there is no binary\": try again when the mirror can be reached"
+        }
+        Error::NoBinary(explanation) => return explanation.advice.first().cloned(),
+        Error::ManyPackages { .. } => "name the package",
+        Error::Conflict(_) => {
+            "--unify when-possible lets them use different packages where they must, --unify false always"
+        }
+        Error::BadRecord { .. } => "write the index anew: `strata buildcache update-index`",
+        Error::NoneRunsHere { .. } => "see all of them, with the reason for each, with --all",
+        Error::NotCached { .. } => "build it, and push it with `strata buildcache push`",
+        Error::NotWhole { .. } => "push the package again with --force",
+        Error::NotIndexed { .. } | Error::NoIndex { .. } | Error::StaleIndex { .. } => {
+            "bring it up to date with `strata buildcache update-index`"
+        }
+        Error::WrongHash { .. } => {
+            "its tag and its contents may be right all the same: see `strata buildcache check`; a new index is written by \
+             `strata buildcache update-index` once the tag `index.spack` is deleted"
         }
         Error::Ambiguous { .. } => "say which one by its hash: /HASH",
         Error::Spool { temporary: true, .. } => {
@@ -124,9 +147,20 @@ fn login(url: &str) -> String {
     if scheme == "http" { format!("--plain-http {host}") } else { host.to_owned() }
 }
 
+fn perhaps_meant(spec: &str) -> Option<String> {
+    spec.parse::<AbstractSpec>().ok()?.perhaps_meant()
+}
+
 #[cfg(test)]
 mod tests {
-    use super::login;
+    use super::{Error, login, of};
+
+    #[test]
+    fn a_spec_that_looks_like_a_slip_gets_the_one_that_was_meant() {
+        let hint = |spec: &str| of(&Error::NoSuchSpec { spec: spec.to_owned(), place: "here".to_owned() });
+        assert!(hint("zlib=1.2").unwrap().contains("did you mean `zlib@1.2`?"));
+        assert!(hint("zlib@1.2").unwrap().contains("strata find -l"));
+    }
 
     #[test]
     fn logging_in_is_to_the_same_registry_in_the_same_way() {

@@ -26,8 +26,8 @@ fn a_spec_that_is_not_there() {
 fn a_spec_that_cannot_be_read() {
     let world = World::new();
     let (_, cache) = world.sample_cache();
-    for spec in ["", "@1.0", "hello@", "hello +x", "/HELLO", "hello@1:2"] {
-        install(&world, &world.path("root"), &cache, spec).fails(USAGE, &["cannot read spec", "hint:"]);
+    for spec in ["", "hello@", "hello+", "hello %", "hello+x~x", "hello@1@2", "hello@1:2:3"] {
+        install(&world, &world.path("root"), &cache, spec).fails(USAGE, &["cannot read spec"]);
     }
     world.run(["install"]).fails(USAGE, &["SPECS"]);
     world.run(["no-such-command"]).fails(USAGE, &["no-such-command"]);

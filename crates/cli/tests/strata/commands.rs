@@ -2,6 +2,7 @@
 
 use crate::support::{World, text};
 use serde_json::json;
+use std::path::Path;
 use std::process::Command;
 use strata_testkit::docker_registry::DockerRegistry;
 use strata_testkit::golden;
@@ -22,11 +23,11 @@ fn push_install_run_and_uninstall() {
     world.ok(["mirror", "add", "sample", &cache]);
     assert_eq!(world.ok(["mirror", "list"]), format!("sample  {cache}\n"));
     world.ok(["--store", root, "install", "hello"]);
-    assert_eq!(world.ok(["--store", root, "find"]), "greet@1.0\nhello@2.1\nrunner@0.3\n");
+    assert_eq!(world.installed(Path::new(root)), ["greet@1.0", "hello@2.1", "runner@0.3"]);
     assert_eq!(world.ok(["--store", root, "find", "--explicit"]), "hello@2.1\n");
 
     let prefix = world.ok(["--store", root, "location", "-i", "hello"]);
-    let prefix = std::path::Path::new(prefix.trim());
+    let prefix = Path::new(prefix.trim());
     assert_eq!(output(&prefix.join("bin/hello")), "hello from a relocated library\n");
     let script = output(&prefix.join("bin/hello-script"));
     assert!(
@@ -38,9 +39,9 @@ fn push_install_run_and_uninstall() {
     in_use.fails(1, &["greet@1.0", "is needed by hello@2.1", "hint: uninstall those first"]);
     world.ok(["--store", root, "uninstall", "-y", "hello"]);
     assert!(!prefix.exists());
-    assert_eq!(world.ok(["--store", root, "find"]), "greet@1.0\nrunner@0.3\n");
+    assert_eq!(world.installed(Path::new(root)), ["greet@1.0", "runner@0.3"]);
     world.ok(["--store", root, "uninstall", "greet", "runner"]);
-    assert_eq!(world.ok(["--store", root, "find"]), "");
+    assert!(world.installed(Path::new(root)).is_empty());
     world.ok(["mirror", "remove", "sample"]);
     assert_eq!(world.ok(["mirror", "list"]), "");
 }
@@ -97,7 +98,7 @@ fn specs_are_found_by_name_version_and_hash_with_an_index_or_without() {
     for (name, index) in [("with", true), ("without", false)] {
         let cache = world.layout(name);
         let mut arguments = vec!["--store", text(&store.unpadded_root), "buildcache", "push", &cache];
-        arguments.extend(index.then_some("--update-index"));
+        arguments.extend((!index).then_some("--no-update-index"));
         world.ok(&arguments);
         for (number, spec) in
             ["greet", "greet@1", "greet@=1.0", &format!("/{hash}"), &format!("greet/{}", &hash[..5])]
@@ -106,7 +107,7 @@ fn specs_are_found_by_name_version_and_hash_with_an_index_or_without() {
         {
             let root = world.path(&format!("{name}-{number}"));
             world.ok(["--store", text(&root), "install", "-m", &cache, spec]);
-            assert_eq!(world.ok(["--store", text(&root), "find"]), "greet@1.0\n", "{spec} {name} index");
+            assert_eq!(world.installed(&root), ["greet@1.0"], "{spec} {name} index");
         }
         assert_eq!(world.ok(["buildcache", "list", "-m", &cache]), "greet@1.0\nhello@2.1\nrunner@0.3\n");
     }

@@ -74,6 +74,15 @@ impl World {
         ran.stdout
     }
 
+    /// `NAME@VERSION` of what strata installed at `root`, externals left out.
+    pub(crate) fn installed(&self, root: &Path) -> Vec<String> {
+        let found = self.run(["--json", "--store", text(root), "find"]).json();
+        let specs = found["result"]["specs"].as_array().unwrap();
+        let ours = specs.iter().filter(|spec| spec["external"] == false);
+        let part = |spec: &Value, key: &str| spec[key].as_str().unwrap().to_owned();
+        ours.map(|spec| format!("{}@{}", part(spec, "name"), part(spec, "version"))).collect()
+    }
+
     /// Compiles the sample store below this world.
     pub(crate) fn sample_store(&self) -> SampleStore {
         SampleStore::build(&self.path("built"), 128).unwrap()

@@ -41,7 +41,7 @@ fn what_another_mirror_of_the_registry_has_is_mounted_and_not_sent() {
     }
     let push = |name: &str| {
         log.clear();
-        world.ok(["--store", text(&store.unpadded_root), "buildcache", "push", name]);
+        world.ok(["--store", text(&store.unpadded_root), "buildcache", "push", "--no-update-index", name]);
         let mounted = log.matching("POST", "/blobs/uploads/");
         let mounted = mounted.iter().filter(|entry| entry.parameter("mount").is_some());
         (mounted.filter(|entry| entry.status() == Some(201)).count(), log.count("PUT", "/blobs/uploads/"))

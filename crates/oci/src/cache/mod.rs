@@ -3,6 +3,8 @@
 //! ```text
 //! DIRECTORY/blobs/sha256/ab/ab12…   complete blobs; the time of modification is that of the last use
 //! DIRECTORY/partial/ab12…           blobs on their way, each locked (flock) by whoever writes it
+//! DIRECTORY/index/cd34…             what others made of the indexes of caches, by the digest of a cache's URL; they
+//!                                   make and read them, and the cache only counts and removes them
 //! ```
 //!
 //! Processes of one user share it without talking to each other. A blob is verified each time before it is handed
@@ -24,6 +26,9 @@ use serde::Serialize;
 pub(crate) use self::entry::Found;
 pub(crate) use self::partial::Partial;
 use crate::Digest;
+
+/// How the names begin of files in `index` that are being written, each locked (flock) by whoever does.
+pub const INDEX_DRAFT: &str = ".draft-";
 
 /// How long another's download may stand still before it is no longer waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -48,6 +53,10 @@ pub struct CacheInfo {
     pub partial: u64,
     /// What there is of them, in bytes.
     pub partial_bytes: u64,
+    /// Indexes of caches in another form.
+    pub indexes: u64,
+    /// Their bytes.
+    pub index_bytes: u64,
     /// When the complete blob that has not been used for longest was last used, in seconds since 1970.
     pub oldest: Option<u64>,
 }
@@ -67,11 +76,11 @@ pub struct PruneOptions {
 /// What [`BlobCache::prune`] came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize)]
 pub struct Pruned {
-    /// Blobs that were removed, begun ones included.
+    /// Blobs that were removed, begun ones and indexes in another form included.
     pub blobs: u64,
     /// Their bytes.
     pub bytes: u64,
-    /// Blobs that are left, begun ones included.
+    /// Blobs that are left, begun ones and indexes in another form included.
     pub kept: u64,
     /// Their bytes.
     pub kept_bytes: u64,
@@ -88,6 +97,11 @@ impl BlobCache {
     #[must_use]
     pub fn with_patience(self, patience: Duration) -> Self {
         Self { patience, ..self }
+    }
+
+    /// Where indexes of caches are kept in another form.
+    pub fn indexes(&self) -> PathBuf {
+        self.directory.join("index")
     }
 
     /// Where it is.

@@ -5,7 +5,7 @@ use std::io;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::inventory::Kept;
+use super::inventory::{Kept, Kind};
 use super::partial::is_at;
 use super::{BlobCache, PruneOptions, Pruned};
 use crate::Error;
@@ -44,13 +44,13 @@ fn is_expired(kept: &Kept, options: &PruneOptions, now: SystemTime) -> bool {
     let age = now.duration_since(kept.used).unwrap_or_default();
     options.everything
         || options.unused_for.is_some_and(|limit| age >= limit)
-        || (!kept.complete && age >= ABANDONED)
+        || (kept.kind == Kind::Partial && age >= ABANDONED)
 }
 
 /// Removes a file; false if somebody is writing it.
 fn remove(kept: &Kept) -> Result<bool, Error> {
     // The lock is held until the file is gone, so that nobody begins to write it in between.
-    let _locked = if kept.complete {
+    let _locked = if kept.kind != Kind::Partial {
         None
     } else {
         match locked(&kept.path).map_err(Error::io("lock", &kept.path))? {
@@ -163,6 +163,30 @@ mod tests {
         assert!(cache.length_of_partial(&held).is_some());
         writing.complete().unwrap();
         assert_eq!(cache.info().unwrap().blobs, 1);
+    }
+
+    #[test]
+    fn indexes_in_another_form_are_counted_and_go_like_blobs() {
+        let (_directory, cache, digests) = cache(&[1]);
+        fs::create_dir(cache.indexes()).unwrap();
+        let [old, new] = ["old", "new"].map(|url| cache.indexes().join(Digest::of(url.as_bytes()).hex()));
+        let draft = cache.indexes().join(format!("{}x", crate::INDEX_DRAFT));
+        for (path, hours) in [(&old, 9), (&new, 0), (&draft, 0)] {
+            fs::write(path, "12345").unwrap();
+            age(path, hours);
+        }
+        let info = cache.info().unwrap();
+        assert_eq!((info.blobs, info.indexes, info.index_bytes, info.partial), (1, 2, 10, 1));
+        let writing = File::options().write(true).open(&draft).unwrap();
+        writing.lock().unwrap();
+        let unused = PruneOptions { unused_for: Some(HOUR * 2), ..PruneOptions::default() };
+        assert_eq!(cache.prune(&unused).unwrap().blobs, 1);
+        assert_eq!((old.exists(), new.exists(), digests.map_exists(&cache)), (false, true, vec![true]));
+        cache.prune(&PruneOptions { everything: true, ..PruneOptions::default() }).unwrap();
+        assert_eq!((new.exists(), draft.exists()), (false, true), "what is being written stays");
+        drop(writing);
+        cache.prune(&PruneOptions { everything: true, ..PruneOptions::default() }).unwrap();
+        assert!(!draft.exists());
     }
 
     #[test]

@@ -168,7 +168,10 @@ impl Repository for RemoteRepository {
     fn put_blob(&self, source: &BlobSource) -> Result<Uploaded, Error> {
         const THERE: Uploaded = Uploaded { existed: true, mounted: false };
         let Some(turn) = self.uploads.turn(source.digest) else { return Ok(THERE) };
-        let uploaded = if self.blob_size(&source.digest)?.is_some() {
+        // To mount it from where it is to be says whether it is there, and begins the upload if it is not: one request.
+        let tells_by_mounting = self.client.options().uploads != UploadMode::SinglePost
+            && source.mount_from.as_deref() == Some(&*self.name);
+        let uploaded = if !tells_by_mounting && self.blob_size(&source.digest)?.is_some() {
             THERE
         } else {
             let destination = upload::Destination {
@@ -178,7 +181,8 @@ impl Repository for RemoteRepository {
                 blob: self.blob_url(&source.digest),
                 mounts: &self.mounts,
             };
-            http::block_on(upload::put(destination, source))??
+            let from = source.mount_from.as_deref().filter(|from| tells_by_mounting || **from != *self.name);
+            http::block_on(upload::put(destination, source, from))??
         };
         turn.done();
         Ok(uploaded)

@@ -1,188 +1,213 @@
-//! Bringing `index.spack` up to date.
+//! Bringing `index.spack` up to date, with any number of others doing the same.
+//!
+//! Registries have no conditional PUT: of two writers that read the same index the slower one replaces what the faster one
+//! wrote. What keeps the index right all the same:
+//!
+//! 1. A package is tagged first, and then the index is brought up to date.
+//! 2. An index is composed of *all* tags there are; the present index only saves reading configs again.
+//! 3. Who wrote the index lists the tags again afterwards. If they are others than those it was composed of, it starts over.
+//!
+//! So the last index that anybody writes has every package. Its writer listed the tags after writing it, and found those it
+//! has. A package tagged later than that has a pusher who brings the index up to date later still, finds it lacking, and
+//! writes: then it was not the last. That holds for a writer that finds nothing to write, too: it relies on what somebody
+//! else wrote, and who replaces that with less will list the tags afterwards. A writer that is killed between writing and
+//! listing may leave an index that lacks a package; the next update adds it. So may one that gets no answer for a tag, for
+//! it can replace an index that has the package: it says so and ends with an error. Whenever it starts over it asks again,
+//! and what another writer's index knows by then it need not ask.
+//!
+//! Writers that know the same tags write the same bytes (`compose.rs`), which ends the race; a pause of random length before
+//! starting over ends it sooner.
 
-use super::read::read_usable;
-use crate::error::{Error, chain};
+use super::collect::{BadTag, Packages, package_tags};
+use super::compose::Composition;
+use super::entry::Known;
+use super::published::{published, usable};
+use crate::error::Error;
 use crate::package_tag;
-use crate::parallel;
 use crate::report::{Event, Reporter};
 use serde::Serialize;
-use std::collections::HashMap;
-use strata_oci::{
-    BlobSource, Descriptor, Digest, ImageConfig, Manifest, ManifestRef, Repository, TagName, image_config,
-    image_manifest, media_type,
-};
-use strata_spec::{ConcreteSpec, DagHash, Database, Node, NodeSource, Record};
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+use strata_oci::{BlobKind, BlobSource, Descriptor, Digest, Location, Manifest, Repository, media_type};
+use strata_spec::{DagHash, Database};
 
-/// How often the update starts again because tags changed while it was written.
-const ATTEMPTS: usize = 3;
+/// How often an update starts over. Each time there were new tags, so that only a cache into which packages are pushed all
+/// the time gets this far.
+const ROUNDS: u32 = 30;
+
+/// The longest pause before the second round; it doubles up to a limit.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(40), Duration::from_millis(1500));
+
+/// The config of an index.
+const CONFIG: &[u8] = b"{}";
+
+/// The index that the cache has, or that was just written.
+struct Present {
+    json: String,
+    digest: Digest,
+    /// The digest of its manifest's config.
+    config: Digest,
+}
 
 /// What an update of the index did.
 #[derive(Debug, Default, Serialize)]
 pub struct IndexSummary {
     /// Packages in the index now.
     pub packages: usize,
-    /// Packages whose config had to be fetched.
+    /// Packages that were not in it before.
     pub added: usize,
-    /// Packages that are no longer in the index because their tag is gone.
+    /// Packages that are no longer in it because their tag is gone, or leads to no package.
     pub dropped: usize,
     /// Whether the index was written (it is not when nothing changed).
     pub written: bool,
-    /// Tags that look like packages but cannot be read.
+    /// Tags that look like packages and are not in the index.
     pub bad_tags: Vec<BadTag>,
+    /// Why a tag gave no answer, if one did not; its package may be missing from the index.
+    #[serde(skip)]
+    pub trouble: Option<Error>,
 }
 
-/// A tag that ends in `.spack` but is no package.
-#[derive(Clone, Debug, Serialize)]
-pub struct BadTag {
-    /// The tag.
-    pub tag: String,
-    /// Why it cannot be used.
-    pub reason: String,
-}
-
-/// Rebuilds the index from the tags, reusing what the present one knows, and writes it if it changed.
+/// Makes the index that of the tags, reusing what the present one knows, and writes it if it changed.
+///
+/// # Errors
+/// If the cache gives no answer, or the index cannot be written. Single tags that are no packages, or give no answer, are
+/// part of the summary.
 pub fn update(repository: &dyn Repository, reporter: &dyn Reporter) -> Result<IndexSummary, Error> {
+    run(repository, Packages::default(), reporter)
+}
+
+/// The same after a push of the packages `pushed` from a store: their configs are not fetched.
+///
+/// # Errors
+/// As [`update`], and if the store's database lacks a node of theirs.
+pub fn add(
+    repository: &dyn Repository,
+    database: &Database,
+    pushed: &[DagHash],
+    reporter: &dyn Reporter,
+) -> Result<IndexSummary, Error> {
+    run(repository, Packages::pushed(database, pushed)?, reporter)
+}
+
+fn run(
+    repository: &dyn Repository,
+    mut packages: Packages,
+    reporter: &dyn Reporter,
+) -> Result<IndexSummary, Error> {
     reporter.event(Event::Phase("Updating the index"));
-    let mut tags = repository.tags()?;
+    // A registry may list a tag some moments after it took it.
+    let pushed: BTreeSet<String> = packages.tags().cloned().collect();
+    let list = || -> Result<Vec<String>, Error> {
+        let mut tags: BTreeSet<String> = package_tags(&repository.tags()?).cloned().collect();
+        tags.extend(pushed.iter().cloned());
+        Ok(tags.into_iter().collect())
+    };
+    let mut tags = list()?;
     let mut summary = IndexSummary::default();
-    for attempt in 1.. {
-        let present = read_usable(repository, "writing a new one", reporter)?;
-        let known = present.as_ref().map(|(database, _)| database);
-        let (database, bad_tags) = collect(repository, known, &tags)?;
-        let in_cache = |d: &Database| d.records.values().filter(|r| r.in_buildcache).count();
-        let kept = known.map_or(0, |known| {
-            let still = |hash: &DagHash| database.records.get(hash).is_some_and(|r| r.in_buildcache);
-            known.records.iter().filter(|(hash, r)| r.in_buildcache && still(hash)).count()
-        });
-        summary.packages = in_cache(&database);
-        // A second attempt compares with the index that the first one wrote.
-        summary.added += summary.packages - kept;
-        summary.dropped += known.map_or(0, in_cache) - kept;
-        summary.bad_tags = bad_tags;
-        let json = database.to_index_json().into_bytes();
-        let digest = Digest::of(&json);
-        if present.is_some_and(|(_, present)| present == digest) {
+    let mut ours: Option<Present> = None;
+    for round in 1.. {
+        let present = usable(fetch(repository, ours.take()), "writing a new one", reporter)?;
+        let known = present.as_ref().map(|present| Known::parse(&present.json));
+        let known = match known {
+            Some(Err(reason)) => {
+                let text =
+                    format!("the index of {} cannot be read: {reason}; writing a new one", repository.url());
+                reporter.event(Event::Warning(&text));
+                Known::default()
+            }
+            Some(Ok(known)) => known,
+            None => Known::default(),
+        };
+        let composed = packages.compose(repository, &tags, &known)?;
+        let json = summary.take(composed, &known);
+        let index = BlobSource { mount_from: own_name(repository), ..BlobSource::bytes(json.into_bytes()) };
+        if present.as_ref().is_some_and(|present| present.digest == index.digest) {
             break;
         }
-        write(repository, json, digest)?;
+        drop(known);
+        write(repository, &index, present.map(|present| present.config))?;
         summary.written = true;
         // Another writer may have tagged packages, or written an index of its own, in the meantime.
-        let now = repository.tags()?;
-        if without_index(&now) == without_index(&tags) || attempt == ATTEMPTS {
+        let now = list()?;
+        if now == tags {
+            break;
+        }
+        if round == ROUNDS {
+            let text = "packages are still being pushed: the index may lack some of the last, until it is updated again";
+            reporter.event(Event::Warning(text));
             break;
         }
         tags = now;
+        ours = as_present(index);
+        pause(round);
     }
     for bad in &summary.bad_tags {
         reporter.event(Event::Warning(&format!("tag {} is not in the index: {}", bad.tag, bad.reason)));
     }
+    summary.trouble = packages.trouble.take();
     Ok(summary)
 }
 
-fn without_index(tags: &[String]) -> Vec<&String> {
-    tags.iter().filter(|tag| *tag != package_tag::INDEX).collect()
+/// The index of the cache. It is not fetched if it is `ours`.
+fn fetch(repository: &dyn Repository, ours: Option<Present>) -> Result<Option<Present>, Error> {
+    let Some(published) = published(repository)? else { return Ok(None) };
+    let (digest, config) = (published.layer.digest, published.config);
+    let json = match ours.filter(|ours| ours.digest == digest) {
+        Some(ours) => ours.json,
+        None => published.json(repository)?,
+    };
+    Ok(Some(Present { json, digest, config }))
 }
 
-/// Uploads the JSON as Spack does: raw, though labelled as a compressed tar, with `{}` for a config.
-fn write(repository: &dyn Repository, json: Vec<u8>, digest: Digest) -> Result<(), Error> {
-    let size = json.len() as u64;
-    let config = BlobSource::bytes(b"{}".to_vec());
-    let config_descriptor = config.descriptor(media_type::OCI_CONFIG);
-    let _ = repository.put_blob(&BlobSource::bytes(json))?;
-    let _ = repository.put_blob(&config)?;
-    let layers = vec![Descriptor::new(media_type::OCI_LAYER_GZIP, digest, size)];
-    let manifest = Manifest::new(config_descriptor, layers);
-    repository.put_manifest(&package_tag::index()?, &manifest.media_type, &manifest.to_bytes()?)?;
+impl IndexSummary {
+    /// Takes down what a round came to; the index to write.
+    fn take(&mut self, (composition, bad_tags): (Composition<'_>, Vec<BadTag>), known: &Known<'_>) -> String {
+        let kept = known.cached.iter().filter(|hash| composition.has(hash)).count();
+        self.packages = composition.packages();
+        // A later round compares with the index that an earlier one wrote.
+        self.added += self.packages - kept;
+        self.dropped += known.cached.len() - kept;
+        self.bad_tags = bad_tags;
+        composition.to_json()
+    }
+}
+
+/// The name of the repository in its registry: an index is most likely new, and mounting it from there takes one request less
+/// than asking whether it is there.
+fn own_name(repository: &dyn Repository) -> Option<String> {
+    match repository.url().location() {
+        Location::Registry { name, .. } => Some(name.clone()),
+        _ => None,
+    }
+}
+
+/// Uploads the JSON as Spack does: raw, though labelled as a compressed tar, with `{}` for a config. `config` is that of the
+/// index that is there: if it is the same one, the repository has it.
+fn write(repository: &dyn Repository, index: &BlobSource, config: Option<Digest>) -> Result<(), Error> {
+    let ours = BlobSource::bytes(CONFIG.to_vec());
+    let layers = vec![Descriptor::new(media_type::OCI_LAYER_GZIP, index.digest, index.size)];
+    let manifest = Manifest::new(ours.descriptor(media_type::OCI_CONFIG), layers);
+    let (tag, bytes) = (package_tag::index()?, manifest.to_bytes()?);
+    let _ = repository.put_blob(index)?;
+    if config == Some(ours.digest) && repository.put_manifest(&tag, &manifest.media_type, &bytes).is_ok() {
+        return Ok(());
+    }
+    let _ = repository.put_blob(&ours)?;
+    repository.put_manifest(&tag, &manifest.media_type, &bytes)?;
     Ok(())
 }
 
-/// Every node there is to take: from the present index, or from configs that were fetched.
-struct Nodes<'n> {
-    known: Option<&'n Database>,
-    fetched: HashMap<DagHash, Node>,
+/// The index that was just written, for comparison with the one that is there then.
+fn as_present(index: BlobSource) -> Option<Present> {
+    let BlobKind::Bytes(bytes) = index.kind else { return None };
+    let json = String::from_utf8(bytes).ok()?;
+    Some(Present { json, digest: index.digest, config: Digest::of(CONFIG) })
 }
 
-impl NodeSource for Nodes<'_> {
-    fn node(&self, hash: &DagHash) -> Option<&Node> {
-        self.fetched.get(hash).or_else(|| self.known.and_then(|database| database.node(hash)))
-    }
-}
-
-/// The index of what `tags` name, and the tags that cannot be used. Packages that `known` has are not fetched.
-pub(super) fn collect(
-    repository: &dyn Repository,
-    known: Option<&Database>,
-    tags: &[String],
-) -> Result<(Database, Vec<BadTag>), Error> {
-    // An index of an older version holds nodes of another format: it is rebuilt, not mixed.
-    let known = known.filter(|database| database.version == strata_spec::database::CURRENT_VERSION);
-    let in_index =
-        |hash: &DagHash| known.is_some_and(|d| d.records.get(hash).is_some_and(|r| r.in_buildcache));
-    let packages: Vec<&String> =
-        tags.iter().filter(|tag| tag.ends_with(".spack") && *tag != package_tag::INDEX).collect();
-    let new: Vec<&String> = packages
-        .iter()
-        .copied()
-        .filter(|tag| !package_tag::hash(tag).is_some_and(|hash| in_index(&hash)))
-        .collect();
-    let fetched = parallel::map(&new, parallel::REQUESTS, |tag| match spec_of(repository, tag) {
-        Ok(spec) => Ok(Ok(spec)),
-        // One bad tag must not keep the others out of the index; a cache that cannot be reached must.
-        Err(error) if error.is_about_content() => Ok(Err(chain(&error))),
-        Err(error) => Err(error),
-    })?;
-
-    let mut nodes = Nodes { known, fetched: HashMap::new() };
-    let mut roots: HashMap<&String, DagHash> = HashMap::new();
-    let mut bad_tags = Vec::new();
-    for (tag, spec) in new.into_iter().zip(fetched) {
-        match spec {
-            Ok(spec) => {
-                roots.insert(tag, spec.root().hash.clone());
-                nodes.fetched.extend(spec.nodes().map(|n| (n.hash.clone(), n.clone())));
-            }
-            Err(reason) => bad_tags.push(BadTag { tag: tag.clone(), reason }),
-        }
-    }
-    let mut database = Database::default();
-    for tag in packages {
-        let hash = match roots.get(tag) {
-            Some(hash) => hash.clone(),
-            None => match package_tag::hash(tag).filter(&in_index) {
-                Some(hash) => hash,
-                None => continue,
-            },
-        };
-        match database.add_with_dependencies(&nodes, &hash, &|node| Record::new(node.clone())) {
-            Ok(()) => {
-                if let Some(record) = database.records.get_mut(&hash) {
-                    record.in_buildcache = true;
-                }
-            }
-            Err(missing) => bad_tags.push(BadTag { tag: tag.clone(), reason: missing.to_string() }),
-        }
-    }
-    Ok((database, bad_tags))
-}
-
-/// The spec in the config of a package's tag.
-pub(crate) fn spec_of(repository: &dyn Repository, tag: &str) -> Result<ConcreteSpec, Error> {
-    let not_a_package = || Error::NotAPackage { tag: tag.to_owned(), place: repository.url().to_string() };
-    let name: TagName = tag.parse().map_err(|_| not_a_package())?;
-    let (_, manifest) = image_manifest(repository, &ManifestRef::Tag(name))?.ok_or_else(not_a_package)?;
-    let config = image_config(repository, &manifest)?;
-    spec_in(&config, repository, tag)
-}
-
-/// The `spec` key in the config of a package's tag.
-pub(crate) fn spec_in(
-    config: &ImageConfig,
-    repository: &dyn Repository,
-    tag: &str,
-) -> Result<ConcreteSpec, Error> {
-    let (tag, place) = (tag.to_owned(), repository.url().to_string());
-    match config.extra.get("spec").map(ConcreteSpec::parse) {
-        None => Err(Error::NotAPackage { tag, place }),
-        Some(spec) => spec.map_err(|source| Error::InvalidSpec { tag, place, source }),
-    }
+/// Some time, another for each writer.
+fn pause(round: u32) {
+    let longest = PAUSE.1.min(PAUSE.0 * 2_u32.saturating_pow(round.min(10)));
+    let random = RandomState::new().hash_one(round) % 1000;
+    std::thread::sleep(longest * u32::try_from(random).unwrap_or_default() / 1000);
 }

@@ -3,11 +3,11 @@
 use super::fit;
 use super::package::{self, Here, Staged};
 use super::plan::{InstallPlan, PlannedInstall};
-use super::resolve::{Mirror, Resolved};
 use super::{Failure, InstallOptions, InstallSummary, Installed};
 use crate::error::{Error, chain};
 use crate::parallel::lock;
 use crate::report::{Action, Event, Reporter};
+use crate::resolve::{Mirror, Resolved};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::path::PathBuf;
@@ -72,7 +72,7 @@ pub fn execute(
     let options = &InstallOptions { jobs: options.jobs.max(1), ..*options };
     fit::check(&plan, mirrors, &here, root, options, reporter)?;
 
-    let mut summary = InstallSummary { present: plan.present, ..Default::default() };
+    let mut summary = InstallSummary { chosen: plan.chosen, present: plan.present, ..Default::default() };
     if plan.to_install.is_empty() && plan.to_mark_explicit.is_empty() {
         return Ok(summary);
     }

@@ -7,10 +7,10 @@
 use super::InstallOptions;
 use super::package::Here;
 use super::plan::{InstallPlan, PlannedInstall};
-use super::resolve::Mirror;
 use crate::error::Error;
 use crate::parallel;
 use crate::report::{Event, Reporter};
+use crate::resolve::Mirror;
 use std::convert::Infallible;
 use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;

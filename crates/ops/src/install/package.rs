@@ -2,8 +2,8 @@
 
 use super::InstallOptions;
 use super::plan::PlannedInstall;
-use super::resolve::Mirror;
 use crate::error::Error;
+use crate::resolve::Mirror;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};

@@ -1,9 +1,9 @@
 //! What has to be installed, where it goes and where it comes from.
 
-use super::resolve::{Mirror, Resolved};
 use crate::error::Error;
 use crate::index::spec_in;
 use crate::report::{Event, Reporter};
+use crate::resolve::{Chosen, Mirror, Resolved};
 use crate::{package_tag, parallel};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use strata_layer::relocate::RelocateError;
 use strata_oci::{Descriptor, Digest, ErrorKind, ManifestRef, image_config, image_manifest};
 use strata_spec::{DagHash, Database, Node, NodeSource, closure};
-use strata_store::{StoreRoot, layout};
+use strata_store::{RegistrationError, StoreRoot, is_recordable, layout};
 
 /// The newest `buildcache_layout_version` that is understood.
 const NEWEST_LAYOUT: u64 = 3;
@@ -50,6 +50,8 @@ pub(super) struct Place {
 /// What an installation would do.
 #[derive(Debug, Default, Serialize)]
 pub struct InstallPlan {
+    /// What was chosen for each spec that was asked for.
+    pub chosen: Vec<Chosen>,
     /// What will be installed, dependencies first.
     pub to_install: Vec<PlannedInstall>,
     /// Labels of what is there already.
@@ -80,7 +82,7 @@ pub fn plan(
     let roots: Vec<&Node> = resolved.roots.iter().filter_map(|hash| resolved.node(hash)).collect();
     let mut nodes = closure(resolved, &roots)?;
     nodes.reverse();
-    let mut plan = InstallPlan::default();
+    let mut plan = InstallPlan { chosen: resolved.chosen.clone(), ..InstallPlan::default() };
     let mut missing = Vec::new();
     for node in nodes {
         let record = database.records.get(&node.hash).filter(|record| is_there(record));
@@ -98,6 +100,14 @@ pub fn plan(
     }
     for node in &missing {
         check_installable(node)?;
+    }
+    if !missing.is_empty() {
+        // What was used to build is recorded, too: better refused now than when all is downloaded.
+        let unknown = resolved.nodes().filter(|node| !database.records.contains_key(&node.hash));
+        let refused = unknown.filter(|node| !is_recordable(node)).map(Node::label).min();
+        if let Some(spec) = refused {
+            return Err(RegistrationError::OldSpecFormat { spec }.into());
+        }
     }
     reporter.event(Event::Phase("Locating layers"));
     let places =
@@ -119,7 +129,7 @@ pub fn plan(
 }
 
 /// Whether the record is of a package whose prefix exists.
-fn is_there(record: &strata_spec::Record) -> bool {
+pub(crate) fn is_there(record: &strata_spec::Record) -> bool {
     record.installed && record.path.as_ref().is_some_and(|path| std::path::Path::new(path).is_dir())
 }
 
@@ -136,7 +146,7 @@ fn check_installable(node: &Node) -> Result<(), Error> {
     Ok(())
 }
 
-/// Finds the layer of a package in the first mirror that has it.
+/// Finds the layer of a package in the first mirror that has it; those whose index says so are asked first.
 fn locate(
     node: &Node,
     mirrors: &[Mirror],
@@ -144,7 +154,10 @@ fn locate(
     reporter: &dyn Reporter,
 ) -> Result<Place, Error> {
     let mut failures = Vec::new();
-    for (at, mirror) in mirrors.iter().enumerate() {
+    let known = resolved.mirrors_with(&node.hash);
+    let others = (0..mirrors.len()).filter(|at| !known.contains(at));
+    for at in known.iter().copied().chain(others) {
+        let mirror = &mirrors[at];
         let question = || place_in(node, at, mirror);
         if let Some(place) = mirror.ask(mirrors.len() > 1, &mut failures, reporter, question)? {
             return Ok(place);

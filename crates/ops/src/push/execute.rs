@@ -14,7 +14,7 @@ use super::tagging::Image;
 use crate::error::Error;
 use crate::report::{Action, Event, Reporter};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
@@ -74,8 +74,7 @@ pub fn execute(
         context.push(&to_push, &mut summary)?;
     }
     if let Some(journal) = &context.journal {
-        let pushed: HashSet<&str> = summary.pushed.iter().map(|pushed| &*pushed.hash).collect();
-        tagged.extend(to_push.iter().map(|p| &p.hash).filter(|hash| pushed.contains(hash.as_str())).cloned());
+        tagged.extend(summary.hashes());
         journal.forget(&tagged, database);
     }
     summary.pushed.sort_by(|a, b| a.tag.cmp(&b.tag));

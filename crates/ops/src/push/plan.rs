@@ -2,14 +2,15 @@
 
 use super::Failure;
 use crate::error::Error;
+use crate::package_tag;
 use crate::parallel;
 use crate::report::{Event, Reporter};
-use crate::{package_tag, select};
+use crate::select::{self, Selection};
 use serde::Serialize;
 use std::collections::HashSet;
 use std::path::PathBuf;
 use strata_oci::{Repository, TagName};
-use strata_spec::{DagHash, Database, Node, Selector, closure};
+use strata_spec::{AbstractSpec, DagHash, Database, Node, closure};
 
 /// Which part of the closure to push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -26,8 +27,8 @@ pub enum Only {
 /// What to push.
 #[derive(Debug, Default)]
 pub struct PushRequest {
-    /// The roots; none means every explicitly installed spec.
-    pub selectors: Vec<Selector>,
+    /// The roots, each of which must mean one package of the store; none means every explicitly installed package.
+    pub specs: Vec<AbstractSpec>,
     /// Which part of their closure.
     pub only: Only,
     /// Push again what the cache has already.
@@ -153,16 +154,19 @@ fn selected<'d>(
 ) -> Result<(Vec<&'d Node>, Vec<Unavailable>), Error> {
     let mut roots: Vec<&Node> = Vec::new();
     let mut unavailable = Vec::new();
-    if request.selectors.is_empty() {
-        roots.extend(select::installed(database).filter(|r| r.explicit).map(|r| &r.node));
+    if request.specs.is_empty() {
+        let explicit = database.records.values().filter(|record| select::is_ours(record) && record.explicit);
+        roots.extend(explicit.map(|record| &record.node));
+        return Ok((closed(database, roots, request.only)?, unavailable));
     }
-    for selector in &request.selectors {
+    let selection = Selection::new(database);
+    for spec in &request.specs {
         let place = "this store";
-        match select::one(select::installed(database), selector, place) {
+        match selection.one(spec, select::is_ours, place) {
             Ok(record) => roots.push(&record.node),
             Err(error @ Error::NoSuchSpec { .. }) => {
                 // Recorded, but not installed, is not a typing error: list it and go on with the rest.
-                match select::one(database.records.values(), selector, place) {
+                match selection.one(spec, |_| true, place) {
                     Ok(record) if record.node.is_external() => unavailable.push(Unavailable::new(
                         &record.node,
                         "an external package: it has no prefix of ours",
@@ -176,7 +180,12 @@ fn selected<'d>(
             Err(error) => return Err(error),
         }
     }
-    let mut nodes = match request.only {
+    Ok((closed(database, roots, request.only)?, unavailable))
+}
+
+/// The part of the closure of `roots` that is to be pushed, dependencies before dependents.
+fn closed<'d>(database: &'d Database, roots: Vec<&'d Node>, only: Only) -> Result<Vec<&'d Node>, Error> {
+    let mut nodes = match only {
         Only::Package => {
             let mut seen = HashSet::new();
             roots.into_iter().filter(|n| seen.insert(&n.hash)).collect()
@@ -190,7 +199,7 @@ fn selected<'d>(
         }
     };
     nodes.reverse();
-    Ok((nodes, unavailable))
+    Ok(nodes)
 }
 
 /// Which of the tagged packages the cache has. "Not found" is an answer; anything else is an error.

@@ -162,7 +162,7 @@ impl Context<'_> {
         let pushed = Pushed {
             name: package.name.clone(),
             version: package.version.clone(),
-            hash: package.hash.to_string(),
+            hash: package.hash.clone(),
             tag: package.tag.clone(),
             layer: own.map(|l| l.digest.to_string()).unwrap_or_default(),
             diff_id: own.map(|l| l.diff_id.to_string()).unwrap_or_default(),

@@ -50,8 +50,12 @@ pub(super) struct Destination<'a> {
     pub(super) mounts: &'a Mounts,
 }
 
-/// Puts a blob that the repository does not have yet.
-pub(super) async fn put(destination: Destination<'_>, source: &BlobSource) -> Result<Uploaded, Error> {
+/// Puts a blob that the repository does not have yet; it may be mounted from the repository `mount_from`.
+pub(super) async fn put(
+    destination: Destination<'_>,
+    source: &BlobSource,
+    mount_from: Option<&str>,
+) -> Result<Uploaded, Error> {
     let options = destination.client.options();
     let upload = Upload {
         content: Content::of(source)?,
@@ -70,7 +74,7 @@ pub(super) async fn put(destination: Destination<'_>, source: &BlobSource) -> Re
         too_large: None,
         destination,
     };
-    upload.run(source.mount_from.as_deref()).await
+    upload.run(mount_from).await
 }
 
 /// A blob on its way, through as many sessions as it takes.
@@ -168,7 +172,8 @@ impl Upload<'_> {
         let Destination { client, .. } = &self.destination;
         let mut url = self.destination.uploads.clone();
         url.query_pairs_mut().append_pair("mount", &self.digest.to_string()).append_pair("from", from);
-        let request = self.post(url, self.scope().and_pull(from));
+        let scope = if from == self.destination.name { self.scope() } else { self.scope().and_pull(from) };
+        let request = self.post(url, scope);
         let response = client.send(&request).await?;
         Session::begun(client, &request, response).await
     }
