@@ -1,7 +1,8 @@
-//! Chores of the workspace: `cargo xtask demo`, `cargo xtask bench`.
+//! Chores of the workspace: `cargo xtask demo`, `cargo xtask bench`, `cargo xtask seeds`.
 
 mod bench;
 mod demo;
+mod seeds;
 
 use std::process::ExitCode;
 
@@ -11,10 +12,15 @@ fn main() -> ExitCode {
     let result: bench::Outcome<()> = match arguments.as_slice() {
         ["demo"] => demo::run().map_err(|error| error.to_string().into()),
         ["bench", "transport", rest @ ..] => bench::transport::run(rest),
+        ["bench", "index", rest @ ..] => bench::index::run(rest),
         // What the benchmark times, as a process of its own.
         ["bench-push", layout, url, tags @ ..] => bench::transfer::push(layout, url, tags),
         ["bench-pull", url, directory, tags @ ..] => bench::transfer::pull(url, directory, tags),
-        _ => Err("usage: cargo xtask demo | bench transport [PAIRS]".into()),
+        ["seeds"] => seeds::write(),
+        _ => {
+            Err("usage: cargo xtask demo | seeds | bench transport [PAIRS] | bench index [--specs N] [--rounds N] [--spack PATH]"
+                .into())
+        }
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,7 +1,9 @@
 //! Benchmarks against what people use otherwise; `BENCHMARKS.md` has the method and the figures.
 
 mod image;
+pub(crate) mod index;
 mod served;
+mod timed;
 pub(crate) mod transfer;
 pub(crate) mod transport;
 

@@ -1,6 +1,7 @@
 //! [`Served`]: our own registry, as a process that can be measured.
 
 use super::Outcome;
+use std::ffi::OsStr;
 use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -13,9 +14,11 @@ pub(super) struct Served {
 }
 
 impl Served {
-    pub(super) fn start(strata: &Path, directory: &Path) -> Outcome<Self> {
+    /// Serves `directory`, with these options beside.
+    pub(super) fn start(strata: &Path, directory: &Path, options: &[&OsStr]) -> Outcome<Self> {
         let mut child = Command::new(strata)
             .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(options)
             .arg(directory)
             .stdout(Stdio::piped())
             .spawn()?;

@@ -5,11 +5,11 @@
 use super::Outcome;
 use super::image::{self, Case};
 use super::served::Served;
+use super::timed::{Sample, median, timed};
 use std::fs;
 use std::io::Write;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::process::Command;
 use strata_oci::{RepositoryUrl, TagName, Transport, open_or_create};
 use strata_testkit::docker_registry::DockerRegistry;
 
@@ -17,12 +17,6 @@ const CASES: [Case; 2] = [
     Case { name: "1 GiB", images: 1, layers: 1, size: 1 << 30 },
     Case { name: "2,000 × 20 KiB", images: 20, layers: 100, size: 20 << 10 },
 ];
-
-/// One measured process.
-struct Sample {
-    seconds: f64,
-    peak_kib: u64,
-}
 
 /// A registry of nobody's but one pair's.
 enum Server {
@@ -37,7 +31,7 @@ impl Server {
         if kind == Self::KINDS[0] {
             return Ok(Self::Reference(DockerRegistry::start().ok_or("docker-registry is not installed")?));
         }
-        Ok(Self::Ours(Served::start(strata, &directory.join("served"))?))
+        Ok(Self::Ours(Served::start(strata, &directory.join("served"), &[])?))
     }
 
     fn port(&self) -> u16 {
@@ -145,10 +139,10 @@ impl Bench<'_> {
 /// Runs both, the one first in one round and the other in the next.
 fn pair(round: usize, ours: Command, theirs: Command) -> Outcome<(Sample, Sample)> {
     if round.is_multiple_of(2) {
-        return Ok((timed(&ours)?, timed(&theirs)?));
+        return Ok((timed(&ours, &[0])?, timed(&theirs, &[0])?));
     }
-    let theirs = timed(&theirs)?;
-    Ok((timed(&ours)?, theirs))
+    let theirs = timed(&theirs, &[0])?;
+    Ok((timed(&ours, &[0])?, theirs))
 }
 
 /// Copies image after image: skopeo takes one at a time.
@@ -182,21 +176,6 @@ fn curl_list(layout: &Path, case: &Case, place: &str, directory: &Path) -> Outco
     Ok(path.display().to_string())
 }
 
-/// Runs a command to its end; `time` tells its peak memory.
-fn timed(command: &Command) -> Outcome<Sample> {
-    let mut measured = Command::new("/usr/bin/time");
-    measured.args(["--format", "%M"]).arg(command.get_program()).args(command.get_args());
-    let begun = Instant::now();
-    let output = measured.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).output()?;
-    let seconds = begun.elapsed().as_secs_f64();
-    let words = String::from_utf8_lossy(&output.stderr);
-    if !output.status.success() {
-        return Err(format!("{measured:?}: {words}").into());
-    }
-    let peak_kib = words.lines().last().unwrap_or_default().trim().parse()?;
-    Ok(Sample { seconds, peak_kib })
-}
-
 fn row(what: &str, server: &str, samples: &[(Sample, Sample)]) -> String {
     let seconds = |pick: fn(&(Sample, Sample)) -> &Sample| {
         let all: Vec<String> = samples.iter().map(|pair| format!("{:.2}", pick(pair).seconds)).collect();
@@ -217,10 +196,4 @@ fn row(what: &str, server: &str, samples: &[(Sample, Sample)]) -> String {
         peak(|pair| &pair.0),
         peak(|pair| &pair.1),
     )
-}
-
-/// The middle of sorted numbers, or of the two there.
-fn median(sorted: &[f64]) -> f64 {
-    let middle = |index: usize| sorted.get(index).copied().unwrap_or_default();
-    (middle(sorted.len().saturating_sub(1) / 2) + middle(sorted.len() / 2)) / 2.0
 }
