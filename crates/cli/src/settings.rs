@@ -113,6 +113,11 @@ impl Settings {
         time.map(Some).ok_or_else(invalid)
     }
 
+    /// Where indexes are kept between commands, if they are to be.
+    pub(crate) fn kept_indexes(&self) -> Option<PathBuf> {
+        self.use_cache.then(|| self.cache_directory.join("index"))
+    }
+
     /// Where mirrors are configured.
     pub(crate) fn mirrors_file(&self) -> PathBuf {
         self.user_scope.join("mirrors.yaml")

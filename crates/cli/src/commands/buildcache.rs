@@ -15,14 +15,8 @@ pub(crate) use push::push;
 pub(crate) use update_index::update_index;
 
 use crate::diagnosis::Diagnosis;
-use crate::settings::Settings;
 use serde_json::Value;
-use std::path::{Path, PathBuf};
-
-/// Where indexes are kept between commands, if they are to be.
-fn kept(settings: &Settings) -> Option<PathBuf> {
-    settings.use_cache.then(|| settings.cache_directory.join("index"))
-}
+use std::path::Path;
 
 /// Writes what was found to the file that was asked for.
 fn write_findings(file: &Path, findings: &Value) -> Result<(), Diagnosis> {

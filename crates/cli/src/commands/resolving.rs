@@ -38,7 +38,7 @@ impl Resolving {
             specs,
             mirrors: Registries::new(settings, console)?.readable(&from.mirror)?,
             host: host(from, console),
-            kept: settings.use_cache.then(|| settings.cache_directory.join("index")),
+            kept: settings.kept_indexes(),
         })
     }
 
@@ -90,6 +90,11 @@ fn host(from: &args::From, console: &Console) -> Option<Host> {
         host.os = Some(os.clone());
     }
     Some(host)
+}
+
+/// What is installed where the settings say; a store is not begun for it.
+pub(super) fn recorded(settings: &Settings) -> Result<Database, Diagnosis> {
+    installed(&StoreRoot::open_or_new(&settings.store, None).map_err(strata_ops::Error::from)?)
 }
 
 /// What is installed under a root; nothing if there is no install tree yet.

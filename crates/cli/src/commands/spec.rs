@@ -1,6 +1,6 @@
 //! `strata spec`: what would be installed, as a tree.
 
-use super::resolving::{Resolving, installed};
+use super::resolving::{Resolving, recorded};
 use crate::args::{self, Deptype};
 use crate::diagnosis::Diagnosis;
 use crate::output::Outcome;
@@ -10,10 +10,8 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use std::fmt::Write;
 use std::sync::Arc;
-use strata_ops::Error;
 use strata_ops::resolve::{Resolved, resolve};
 use strata_spec::{DagHash, Database, DependencyTypes, Node, NodeSource, format};
-use strata_store::StoreRoot;
 
 /// The types of dependencies, as Spack abbreviates and names them.
 const TYPES: [(DependencyTypes, char, &str); 4] = [
@@ -30,8 +28,7 @@ pub(crate) fn spec(
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
     let resolving = Resolving::new(&args.specs, &args.from, settings, console)?;
-    let root = StoreRoot::open_or_new(&settings.store, None).map_err(Error::from)?;
-    let database = installed(&root)?;
+    let database = recorded(settings)?;
     let resolved = resolve(&resolving.request(args.unify), resolving.stock(&database, console)?)?;
     let tree = Tree { resolved: &resolved, database: &database, types: types(&args.deptype), args };
     let lines = tree.lines();

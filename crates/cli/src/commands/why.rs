@@ -1,6 +1,6 @@
 //! `strata why`.
 
-use super::resolving::{Resolving, installed};
+use super::resolving::{Resolving, recorded};
 use crate::args;
 use crate::diagnosis::Diagnosis;
 use crate::output::Outcome;
@@ -11,7 +11,6 @@ use std::fmt::Write;
 use std::sync::Arc;
 use strata_ops::Error;
 use strata_ops::explain::{Explanation, explain};
-use strata_store::StoreRoot;
 
 /// Says why there are binaries for specs, or why there are none.
 ///
@@ -22,8 +21,7 @@ pub(crate) fn why(
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
     let resolving = Resolving::new(&args.specs, &args.from, settings, console)?;
-    let root = StoreRoot::open_or_new(&settings.store, None).map_err(Error::from)?;
-    let database = installed(&root)?;
+    let database = recorded(settings)?;
     let mut stock = resolving.stock(&database, console)?;
     let explanations: Vec<Explanation> =
         resolving.specs.iter().map(|spec| explain(spec, resolving.host.as_ref(), &stock)).collect();

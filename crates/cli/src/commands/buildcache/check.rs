@@ -1,6 +1,6 @@
 //! `strata buildcache check`.
 
-use super::{kept, write_findings};
+use super::write_findings;
 use crate::args::buildcache::Check;
 use crate::commands::{specs, store};
 use crate::diagnosis::Diagnosis;
@@ -25,7 +25,8 @@ pub(crate) fn check(args: &Check, settings: &Settings, console: &Arc<Console>) -
         Err(error) => return Err(error),
     };
     let mirrors = Registries::new(settings, console)?.readable(&args.mirror)?;
-    let checked = operation::check(&specs, &database, &mirrors, kept(settings).as_deref(), &**console)?;
+    let checked =
+        operation::check(&specs, &database, &mirrors, settings.kept_indexes().as_deref(), &**console)?;
     if let Some(file) = &args.output_file {
         write_findings(file, &to_rebuild(&checked))?;
     }

@@ -1,6 +1,5 @@
 //! `strata buildcache list`: one package a line, those alone that run on this machine unless all are asked for.
 
-use super::kept;
 use crate::args::Global;
 use crate::args::buildcache::List;
 use crate::commands::specs;
@@ -29,7 +28,7 @@ pub(crate) fn list(
     let specs = specs(&args.specs)?;
     let mirrors = Registries::new(settings, console)?.readable(&args.mirror)?;
     let console: &Console = console;
-    let kept = kept(settings);
+    let kept = settings.kept_indexes();
     let (mut catalogs, mut names, mut failures) = (Vec::new(), Vec::new(), Vec::new());
     for mirror in &mirrors {
         match index::catalog_or_collect(&*mirror.repository, kept.as_deref(), console) {
