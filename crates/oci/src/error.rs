@@ -48,6 +48,56 @@ pub enum Error {
     /// The URL is not that of a repository.
     #[error(transparent)]
     Reference(#[from] ReferenceError),
+    /// There is no image of that name.
+    #[error("there is no image {reference}")]
+    NoSuchImage {
+        /// What was asked for.
+        reference: String,
+    },
+    /// There is an image, and not for that platform.
+    #[error("{reference} is not for {wanted}: it is for {}", if has.is_empty() { "none".to_owned() } else { has.join(", ") })]
+    NoSuchPlatform {
+        /// What was asked for.
+        reference: String,
+        /// The platform it was asked for.
+        wanted: String,
+        /// Those it is for.
+        has: Vec<String>,
+    },
+    /// There are images for several platforms, and nobody said for which one is wanted.
+    #[error("{reference} is for several platforms: {}", has.join(", "))]
+    ManyPlatforms {
+        /// What was asked for.
+        reference: String,
+        /// Those it is for.
+        has: Vec<String>,
+    },
+    /// An index lists a manifest that is not there.
+    #[error(
+        "{reference} lists manifest {digest}{}, which is not there",
+        platform.as_ref().map(|platform| format!(" for {platform}")).unwrap_or_default()
+    )]
+    NoSuchMember {
+        /// The index, as it was asked for.
+        reference: String,
+        /// The manifest's digest.
+        digest: Digest,
+        /// What it is for, if the index says so.
+        platform: Option<String>,
+    },
+    /// A layer that its maker does not want to be distributed, and that is only to be had elsewhere.
+    #[error(
+        "{location}: layer {digest} ({media_type}) is not in the registry but elsewhere, and must not be copied: choose \
+         another image"
+    )]
+    ForeignLayer {
+        /// The repository.
+        location: String,
+        /// The layer's digest.
+        digest: Digest,
+        /// Its media type.
+        media_type: String,
+    },
     /// The registry answered with an error.
     #[error("{method} {url}: {status}: {words}")]
     Status {
@@ -321,7 +371,11 @@ impl Error {
     /// What kind of failure this is.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Reference(_) | Self::MissingBlob { .. } | Self::NotALayout { .. } => ErrorKind::Invalid,
+            Self::Reference(_)
+            | Self::MissingBlob { .. }
+            | Self::ManyPlatforms { .. }
+            | Self::ForeignLayer { .. }
+            | Self::NotALayout { .. } => ErrorKind::Invalid,
             Self::Status { status, .. } => match status.code() {
                 404 | 410 => ErrorKind::NotFound,
                 401 | 403 | 407 => ErrorKind::Denied,
@@ -346,9 +400,12 @@ impl Error {
             | Self::Document { .. }
             | Self::DanglingTag { .. }
             | Self::TooLarge { .. } => ErrorKind::Corrupt,
-            Self::NoSuchBlob { .. } | Self::NoSuchCache { .. } | Self::NoSuchRepository { .. } => {
-                ErrorKind::NotFound
-            }
+            Self::NoSuchBlob { .. }
+            | Self::NoSuchCache { .. }
+            | Self::NoSuchRepository { .. }
+            | Self::NoSuchImage { .. }
+            | Self::NoSuchMember { .. }
+            | Self::NoSuchPlatform { .. } => ErrorKind::NotFound,
             Self::Io { cause, .. } => ErrorKind::of_system(cause),
         }
     }

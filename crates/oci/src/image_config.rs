@@ -5,10 +5,15 @@
 
 use serde::Serialize;
 use serde::ser::{SerializeMap, Serializer};
+use serde_json::value::RawValue;
 
-use crate::{Digest, ManifestError, RawObject};
+use crate::runtime_config::RuntimeConfig;
+use crate::{Digest, HistoryEntry, ManifestError, RawObject};
 
 const WHAT: &str = "image config";
+const CREATED: &str = "created";
+const VARIANT: &str = "variant";
+const HISTORY: &str = "history";
 
 /// An image config. Written as compact JSON with the keys `architecture`, `os`, `rootfs`, `config`, then the extra
 /// ones in the order given.
@@ -35,15 +40,6 @@ pub struct RootFs {
     pub extra: RawObject,
 }
 
-/// The `config` of an image config.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct RuntimeConfig {
-    /// The environment, as `NAME=value`.
-    pub env: Vec<String>,
-    /// All other keys (`Cmd`, `Entrypoint`, `WorkingDir`, …) as they were written.
-    pub extra: RawObject,
-}
-
 impl ImageConfig {
     /// A config without layers, environment or extra keys.
     pub fn new(architecture: impl Into<String>, os: impl Into<String>) -> Self {
@@ -62,7 +58,6 @@ impl ImageConfig {
     /// [`ManifestError`] if it is not JSON, or lacks `architecture`, `os` or `rootfs`, as the config of something
     /// that is no image does.
     pub fn parse(bytes: &[u8]) -> Result<Self, ManifestError> {
-        let malformed = |cause| ManifestError::Malformed { what: WHAT, cause };
         let missing = |key| ManifestError::Missing { what: WHAT, key };
 
         let mut object: RawObject = serde_json::from_slice(bytes).map_err(malformed)?;
@@ -93,7 +88,82 @@ impl ImageConfig {
     /// # Errors
     /// None in practice: every field has a JSON form.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ManifestError> {
-        serde_json::to_vec(self).map_err(|cause| ManifestError::Malformed { what: WHAT, cause })
+        serde_json::to_vec(self).map_err(malformed)
+    }
+
+    /// When it was made, as RFC 3339 writes it.
+    pub fn created(&self) -> Option<String> {
+        self.extra.parse(CREATED).ok().flatten()
+    }
+
+    /// Sets when it was made, or removes it.
+    ///
+    /// # Errors
+    /// None in practice: texts have a JSON form; so with the others.
+    pub fn set_created(&mut self, created: Option<&str>) -> Result<(), ManifestError> {
+        set(&mut self.extra, CREATED, created)
+    }
+
+    /// The variant of the processor: `v8`, …
+    pub fn variant(&self) -> Option<String> {
+        self.extra.parse(VARIANT).ok().flatten()
+    }
+
+    /// Sets the variant of the processor, or removes it.
+    ///
+    /// # Errors
+    /// As for [`set_created`](Self::set_created).
+    pub fn set_variant(&mut self, variant: Option<&str>) -> Result<(), ManifestError> {
+        set(&mut self.extra, VARIANT, variant)
+    }
+
+    /// The steps of its making; none if they are not told.
+    ///
+    /// # Errors
+    /// [`ManifestError::Malformed`] if it is no list of steps.
+    pub fn history(&self) -> Result<Vec<HistoryEntry>, ManifestError> {
+        Ok(self.extra.parse(HISTORY).map_err(malformed)?.unwrap_or_default())
+    }
+
+    /// Replaces the steps of its making.
+    ///
+    /// # Errors
+    /// As for [`set_created`](Self::set_created).
+    pub fn set_history(&mut self, history: &[HistoryEntry]) -> Result<(), ManifestError> {
+        set(&mut self.extra, HISTORY, Some(history))
+    }
+
+    /// Adds steps to those that are told, which keep their bytes.
+    ///
+    /// # Errors
+    /// [`ManifestError::Malformed`] if what is there is no list.
+    pub fn append_history(&mut self, steps: &[HistoryEntry]) -> Result<(), ManifestError> {
+        let mut history: Vec<Box<RawValue>> =
+            self.extra.parse(HISTORY).map_err(malformed)?.unwrap_or_default();
+        for step in steps {
+            history.push(serde_json::value::to_raw_value(step).map_err(malformed)?);
+        }
+        set(&mut self.extra, HISTORY, Some(&history))
+    }
+}
+
+/// For `map_err` on what is read from an image config, or written to one.
+pub(crate) fn malformed(cause: serde_json::Error) -> ManifestError {
+    ManifestError::Malformed { what: WHAT, cause }
+}
+
+/// Sets a key in its place or at the end, or removes it.
+pub(crate) fn set<T: Serialize + ?Sized>(
+    object: &mut RawObject,
+    key: &str,
+    value: Option<&T>,
+) -> Result<(), ManifestError> {
+    match value {
+        Some(value) => object.set(key, value).map_err(malformed),
+        None => {
+            object.remove(key);
+            Ok(())
+        }
     }
 }
 
@@ -114,15 +184,6 @@ impl Serialize for RootFs {
         let mut map = serializer.serialize_map(None)?;
         map.serialize_entry("type", "layers")?;
         map.serialize_entry("diff_ids", &self.diff_ids)?;
-        self.extra.serialize_members(&mut map)?;
-        map.end()
-    }
-}
-
-impl Serialize for RuntimeConfig {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("Env", &self.env)?;
         self.extra.serialize_members(&mut map)?;
         map.end()
     }
@@ -159,6 +220,47 @@ mod tests {
                 format!(r#"{{"architecture":"arm64","os":"linux","rootfs":{{"type":"layers"}}{config}}}"#);
             assert!(ImageConfig::parse(text.as_bytes()).unwrap().config.env.is_empty(), "{text}");
         }
+    }
+
+    #[test]
+    fn history_created_and_variant() {
+        let old = r#"[{"created" :"2024-01-01T00:00:00Z","created_by":"x","empty_layer":true, "comment":"c","author":"a"}]"#;
+        let text = |history: &str| {
+            format!(
+                r#"{{"architecture":"arm64","os":"linux","rootfs":{{"type":"layers","diff_ids":[]}},"config":{{"Env":[]}},{history}"variant":"v8","z":1}}"#
+            )
+        };
+        let with = |history: &str| text(&format!(r#""history":{history},"created":"then","#));
+        let parse = |text: &str| ImageConfig::parse(text.as_bytes()).unwrap();
+        let write = |config: &ImageConfig| String::from_utf8(config.to_bytes().unwrap()).unwrap();
+        let step = HistoryEntry { created_by: Some("strata".into()), ..HistoryEntry::default() };
+
+        let mut config = parse(&with(old));
+        assert_eq!(write(&config), with(old));
+        assert_eq!((config.variant().as_deref(), config.created().as_deref()), (Some("v8"), Some("then")));
+        let history = config.history().unwrap();
+        assert_eq!(history.len(), 1);
+        assert!(history[0].empty_layer);
+        assert_eq!(history[0].comment.as_deref(), Some("c"));
+        assert_eq!(history[0].extra.get("author").unwrap().get(), "\"a\"");
+        config.append_history(std::slice::from_ref(&step)).unwrap();
+        let appended = format!(r#"{},{{"created_by":"strata"}}]"#, old.strip_suffix(']').unwrap());
+        assert_eq!(write(&config), with(&appended));
+
+        for history in ["", r#""history":null,"#] {
+            let mut config = parse(&text(history));
+            assert_eq!(config.history().unwrap(), []);
+            assert_eq!(config.created(), None);
+            config.append_history(std::slice::from_ref(&step)).unwrap();
+            config.set_created(Some("now")).unwrap();
+            config.set_variant(None).unwrap();
+            assert_eq!(config.history().unwrap(), std::slice::from_ref(&step));
+            assert_eq!((config.variant(), config.created().as_deref()), (None, Some("now")));
+        }
+        let mut wrong = parse(&text(r#""history":7,"#));
+        assert!(wrong.history().is_err() && wrong.append_history(&[]).is_err());
+        wrong.set_history(&[]).unwrap();
+        assert_eq!(wrong.history().unwrap(), []);
     }
 
     #[test]

@@ -49,6 +49,16 @@ impl ImageName {
         Err(ReferenceError::Malformed { url: url() })
     }
 
+    /// As Docker reads the name of an image: `docker.io` is a name for Docker Hub, whose registry is elsewhere, and what
+    /// has no user there is in `library`.
+    pub(crate) fn at_docker_hub(self, url: &str) -> Result<Self, ReferenceError> {
+        if !self.host.eq_ignore_ascii_case("docker.io") && self.host != DOCKER_HUB {
+            return Ok(self);
+        }
+        let slash = if self.name.contains('/') { "" } else { "library/" };
+        Self::parse(url, &format!("{DOCKER_HUB}/{slash}{}", self.name))
+    }
+
     /// A single component: a name at Docker Hub, but not if it looks like a host whose name was forgotten.
     fn single(url: String, text: &str) -> Result<Self, ReferenceError> {
         let (stem, port) = match text.rsplit_once(':') {

@@ -61,6 +61,9 @@ pub enum ManifestError {
     /// A media type which is no manifest's.
     #[error("media type {0:?} is not that of an image manifest")]
     MediaType(String),
+    /// Indexes in indexes in indexes, of which no more are read.
+    #[error("image indexes within image indexes, too many or too deep")]
+    TooDeep,
     /// The document says one type, and who delivered it another; reading either way could be wrong.
     #[error("delivered as {delivered:?}, but says it is {stated:?}")]
     Contradiction {

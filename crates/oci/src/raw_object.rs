@@ -41,6 +41,21 @@ impl RawObject {
         self.members.iter().find(|(name, _)| name == key).map(|(_, value)| &**value)
     }
 
+    /// The value of `key`, parsed; `None` if it is absent or null.
+    ///
+    /// # Errors
+    /// If the value is not of the shape of `T`.
+    pub fn parse<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>, serde_json::Error> {
+        self.get(key).map_or(Ok(None), |value| serde_json::from_str(value.get()))
+    }
+
+    /// Removes `key`; false if it is absent.
+    pub fn remove(&mut self, key: &str) -> bool {
+        let before = self.members.len();
+        self.members.retain(|(name, _)| name != key);
+        self.members.len() < before
+    }
+
     /// The members in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
         self.members.iter().map(|(key, value)| (key.as_str(), &**value))

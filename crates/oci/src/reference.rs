@@ -9,10 +9,11 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 use crate::image_name::ImageName;
+use crate::{DigestError, TagError};
 
-const HTTPS: &str = "oci://";
-const HTTP: &str = "oci+http://";
-const FILE: &str = "oci+file://";
+pub(crate) const HTTPS: &str = "oci://";
+pub(crate) const HTTP: &str = "oci+http://";
+pub(crate) const FILE: &str = "oci+file://";
 
 /// A repository: `oci://HOST/NAME` (https), `oci+http://HOST/NAME` (plain http, never by downgrade), or
 /// `oci+file:///DIR`, an image layout in a directory.
@@ -43,7 +44,7 @@ pub enum Location {
     },
 }
 
-/// Why a text is no [`RepositoryUrl`].
+/// Why a text is no [`RepositoryUrl`], or no [`ImageReference`](crate::ImageReference).
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     /// A scheme that is not one of the three.
@@ -101,6 +102,55 @@ pub enum ReferenceError {
         /// The path or URL.
         path: String,
     },
+    /// An image with a scheme that is not one of the three.
+    #[error(
+        "{image}: {scheme} is not understood; an image is HOST/NAME:TAG (https), oci+http://HOST/NAME:TAG or \
+         oci+file:///DIRECTORY:TAG"
+    )]
+    ImageScheme {
+        /// What was given, without a password.
+        image: String,
+        /// Its scheme with `://`.
+        scheme: String,
+    },
+    /// An image without a name.
+    #[error("{image:?}: no name of an image; expected HOST/NAME:TAG, such as docker.io/library/ubuntu:24.04")]
+    NoImageName {
+        /// What was given.
+        image: String,
+    },
+    /// A host alone, where an image was due.
+    #[error(
+        "{image}: {host} looks like a registry's host, and the name of an image is missing: {host}/NAME:TAG"
+    )]
+    HostWithoutImage {
+        /// What was given.
+        image: String,
+        /// What looks like a host.
+        host: String,
+    },
+    /// What stands after the `:` of an image is no tag.
+    #[error("{image}: {cause}")]
+    Tag {
+        /// What was given.
+        image: String,
+        /// Why not.
+        cause: TagError,
+    },
+    /// What stands after the `@` of an image is no digest.
+    #[error("{image}: {cause}")]
+    Digest {
+        /// What was given.
+        image: String,
+        /// Why not.
+        cause: DigestError,
+    },
+    /// An `@` that no digest follows. The text is left out of the message on purpose.
+    #[error(
+        "after the @ of an image its digest is due: NAME@sha256:DIGEST. An image holds no user and no password; \
+         `strata login HOST` keeps those"
+    )]
+    AtWithoutDigest,
 }
 
 impl RepositoryUrl {
@@ -118,6 +168,11 @@ impl RepositoryUrl {
         Ok(Self(Location::Layout { directory }))
     }
 
+    /// The URL of a repository whose host and name have been found well formed.
+    pub(crate) fn in_registry(https: bool, host: String, name: String) -> Self {
+        Self(Location::Registry { https, host, name })
+    }
+
     /// What the URL points at.
     pub fn location(&self) -> &Location {
         &self.0
@@ -130,7 +185,7 @@ impl FromStr for RepositoryUrl {
     fn from_str(url: &str) -> Result<Self, ReferenceError> {
         let registry = |https, rest: &str| {
             let ImageName { host, name } = ImageName::parse(url, rest)?;
-            Ok(Self(Location::Registry { https, host, name }))
+            Ok(Self::in_registry(https, host, name))
         };
         if let Some(rest) = url.strip_prefix(HTTPS) {
             registry(true, rest)
@@ -175,7 +230,7 @@ impl From<RepositoryUrl> for String {
 }
 
 /// `url` with what stands before an `@` in its host part replaced: it may be a password, and this goes to a log.
-fn without_password(url: &str) -> String {
+pub(crate) fn without_password(url: &str) -> String {
     let (scheme, rest) = url.split_once("://").map_or(("", url), |(scheme, rest)| (scheme, rest));
     let host_end = rest.find('/').unwrap_or(rest.len());
     match rest[..host_end].rfind('@') {

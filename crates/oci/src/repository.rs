@@ -8,7 +8,7 @@ use crate::layout::LayoutRepository;
 use crate::remote::RemoteRepository;
 use crate::{
     BlobSource, Credentials, Descriptor, Digest, Error, ImageConfig, Location, Manifest, ManifestError,
-    RepositoryUrl, TagName, Transport, Uploaded, blob_bytes,
+    RepositoryUrl, TagName, Transport, Uploaded, blob_bytes, media_type,
 };
 
 /// The most bytes of a manifest or index that are read. Registries accept 4 MiB.
@@ -43,6 +43,19 @@ pub trait Repository: Send + Sync {
     /// # Errors
     /// [`Error::MissingBlob`] from a layout, [`Error::Status`] from a registry, if not all its blobs are there.
     fn put_manifest(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<Digest, Error>;
+
+    /// Puts a manifest that is named by its digest alone, as those that an image index lists are.
+    ///
+    /// # Errors
+    /// As for [`put_manifest`](Self::put_manifest).
+    fn put_manifest_untagged(&self, media_type: &str, bytes: &[u8]) -> Result<Digest, Error>;
+
+    /// Makes a blob of another repository available in this one, with nothing sent; false if that cannot be done here, and
+    /// it has to be copied. Meant for blobs that are not here yet.
+    ///
+    /// # Errors
+    /// Any [`Error`]; a registry that refuses to mount is no error.
+    fn mount_blob(&self, descriptor: &Descriptor, from: &RepositoryUrl) -> Result<bool, Error>;
 
     /// All tags, sorted, each once. A repository into which nothing was put yet has none.
     ///
@@ -189,4 +202,17 @@ pub fn image_config(repository: &dyn Repository, manifest: &Manifest) -> Result<
         repository.url(),
         manifest.config.digest
     )))
+}
+
+/// The manifest or index that `descriptor` points at. Where the repository does not say of what type it is (a layout
+/// does not know of what is in an index), it is of the type that the descriptor says.
+pub(crate) fn manifest_as(
+    repository: &dyn Repository,
+    descriptor: &Descriptor,
+) -> Result<Option<RawManifest>, Error> {
+    let raw = repository.manifest(&ManifestRef::Digest(descriptor.digest))?;
+    Ok(raw.map(|raw| match media_type::ALL_MANIFESTS.contains(&raw.media_type.as_str()) {
+        true => raw,
+        false => RawManifest { media_type: descriptor.media_type.clone(), ..raw },
+    }))
 }

@@ -43,6 +43,12 @@ impl Repository for Cache {
         }
         self.layout.put_manifest(tag, media_type, bytes)
     }
+    fn put_manifest_untagged(&self, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
+        self.layout.put_manifest_untagged(media_type, bytes)
+    }
+    fn mount_blob(&self, descriptor: &Descriptor, from: &RepositoryUrl) -> Result<bool, Error> {
+        self.layout.mount_blob(descriptor, from)
+    }
     fn tags(&self) -> Result<Vec<String>, Error> {
         self.layout.tags()
     }

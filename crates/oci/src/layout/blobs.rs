@@ -99,12 +99,39 @@ impl Blobs {
             return Ok(true);
         }
         let (from, to) = (other.path(digest), self.path(digest));
-        match fs::hard_link(&from, &to) {
+        // Not of a symbolic link, which would lead nowhere from here.
+        match fs::canonicalize(&from).and_then(|file| fs::hard_link(file, &to)) {
             Ok(()) => Ok(true),
             Err(error) if error.kind() == ErrorKind::NotFound && !from.exists() => Ok(false),
             // Another file system, too many links, or a damaged file of that name.
             Err(_) => self.put(&BlobSource::file(from, *digest, size), access).map(|_| true),
         }
+    }
+
+    /// Makes a blob of another layout one of this, with no bytes copied: as a second name of the same file, or as a file that
+    /// shares its blocks. False if the file systems cannot do that.
+    pub(super) fn share_with(
+        &self,
+        other: &Self,
+        digest: &Digest,
+        access: &WriteAccess,
+    ) -> Result<bool, Error> {
+        let to = self.path(digest);
+        // Where a blob is a symbolic link, that would get the second name, and lead nowhere from here.
+        let Ok(from) = fs::canonicalize(other.path(digest)) else { return Ok(false) };
+        if fs::hard_link(&from, &to).is_ok() {
+            return Ok(true);
+        }
+        // The file may be another user's, or have too many names, or there may be a damaged one in its place.
+        let Ok(source) = File::open(&from) else { return Ok(false) };
+        let (file, path) = access.create_file()?;
+        let shared = rustix::fs::ioctl_ficlone(&file, &source).is_ok()
+            && file.sync_all().is_ok()
+            && fs::rename(&path, &to).is_ok();
+        if !shared {
+            let _ = fs::remove_file(&path);
+        }
+        Ok(shared)
     }
 
     /// Removes a blob; false if it is not there.

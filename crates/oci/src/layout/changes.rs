@@ -21,10 +21,11 @@ pub(super) enum Replaced {
 /// One change of the index.
 #[derive(Debug, Clone)]
 pub(super) enum Action {
-    /// A tag is to point at a manifest.
-    Tag { tag: TagName, manifest: Descriptor, replaced: Replaced },
+    /// A tag is to point at a manifest. If that is an index, the manifests that it `lists` need no entries of their own that
+    /// say no more than that they are there.
+    Tag { tag: TagName, manifest: Descriptor, replaced: Replaced, lists: Vec<Digest> },
     /// A manifest is to be there, without a tag if it has none.
-    Keep { manifest: Descriptor },
+    Keep { manifest: Descriptor, lists: Vec<Digest> },
     /// A tag goes.
     RemoveTag { tag: TagName, replaced: Replaced },
     /// A manifest goes with all tags that point at it.

@@ -32,6 +32,8 @@ use crate::{
 
 /// What a manifest's own bytes are to it.
 const DOCUMENT: &str = "document";
+/// What the manifests in an index are to it.
+const MEMBER: &str = "manifest";
 /// How often a manifest is put again that somebody deletes meanwhile.
 const PUT_AGAIN: usize = 8;
 
@@ -120,7 +122,7 @@ impl LayoutRepository {
         let document = || Error::document(format!("{} {manifest}", self.url));
         let blobs = if media_type::is_index(media_type) {
             let index = ImageIndex::parse(bytes).map_err(document())?;
-            index.manifests.into_iter().map(|manifest| ("manifest", manifest)).collect()
+            index.manifests.into_iter().map(|manifest| (MEMBER, manifest)).collect()
         } else if media_type::is_manifest(media_type) {
             let manifest = Manifest::parse(media_type, bytes).map_err(document())?;
             // Layers that say where else they are (Windows base layers) are not meant to be distributed.
@@ -146,12 +148,18 @@ impl LayoutRepository {
         // Before anything is written, so that a refusal leaves nothing behind; and again when it counts.
         let mut needs = self.needs(reference, media_type, bytes)?;
         needs.check(&self.blobs)?;
-        needs.blobs.push((DOCUMENT, manifest.clone()));
         let access = self.access()?;
-        let action = match tag {
-            Some(tag) => Action::Tag { tag: tag.clone(), manifest, replaced },
-            None => Action::Keep { manifest },
+        let listed = needs.blobs.iter().filter(|(role, _)| *role == MEMBER).map(|(_, member)| member.digest);
+        let lists = match replaced {
+            Replaced::Forgotten => listed.collect(),
+            // There, each is to be had by its digest, whatever becomes of the index.
+            Replaced::KeptByDigest => Vec::new(),
         };
+        let action = match tag {
+            Some(tag) => Action::Tag { tag: tag.clone(), manifest, replaced, lists },
+            None => Action::Keep { manifest, lists },
+        };
+        needs.blobs.push((DOCUMENT, source.descriptor(media_type)));
         let mut tries = 0;
         loop {
             let _ = self.blobs.put(&source, &access)?;
@@ -235,6 +243,23 @@ impl Repository for LayoutRepository {
         }
     }
 
+    fn put_manifest_untagged(&self, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
+        self.put(None, media_type, bytes, Replaced::Forgotten)
+    }
+
+    fn mount_blob(&self, descriptor: &Descriptor, from: &RepositoryUrl) -> Result<bool, Error> {
+        let Location::Layout { directory } = from.location() else { return Ok(false) };
+        if self.blobs.size(&descriptor.digest)? == Some(descriptor.size) {
+            return Ok(true);
+        }
+        let other = Blobs::new(directory);
+        // What has another size is damaged, and not what was asked for.
+        if other.size(&descriptor.digest)? != Some(descriptor.size) {
+            return Ok(false);
+        }
+        self.blobs.share_with(&other, &descriptor.digest, &*self.access()?)
+    }
+
     fn put_manifest(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
         self.put(Some(tag), media_type, bytes, Replaced::Forgotten)
     }
@@ -287,6 +312,11 @@ impl Repository for LayoutRepository {
         // A layout that cannot be written says why when something is put into it.
         self.access().ok().map(|access| access.directory().to_path_buf())
     }
+}
+
+/// Where the layout in `directory` has a blob, or would have it.
+pub(crate) fn blob_path(directory: &Path, digest: &Digest) -> PathBuf {
+    Blobs::new(directory).path(digest)
 }
 
 /// Makes the names in `directory` durable, so that what was renamed into it is there after a power failure.

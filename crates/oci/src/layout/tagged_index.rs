@@ -52,7 +52,7 @@ impl TaggedIndex {
     pub(super) fn has(&self, action: &Action) -> bool {
         match action {
             Action::Tag { tag, .. } | Action::RemoveTag { tag, .. } => self.entry(tag).is_some(),
-            Action::Keep { manifest } => self.entry_of(&manifest.digest).is_some(),
+            Action::Keep { manifest, .. } => self.entry_of(&manifest.digest).is_some(),
             Action::RemoveManifest(digest) => self.entry_of(digest).is_some(),
         }
     }
@@ -60,11 +60,12 @@ impl TaggedIndex {
     /// Whether `action` would change nothing.
     pub(super) fn agrees_with(&self, action: &Action) -> bool {
         match action {
-            Action::Tag { tag, manifest, .. } => {
-                self.entry(tag).is_some_and(|entry| same_target(entry, manifest))
+            Action::Tag { tag, manifest, lists, .. } => {
+                self.entry(tag).is_some_and(|entry| same_target(entry, manifest)) && !self.has_needless(lists)
             }
-            Action::Keep { manifest } => {
+            Action::Keep { manifest, lists } => {
                 self.entry_of(&manifest.digest).is_some_and(|entry| same_target(entry, manifest))
+                    && !self.has_needless(lists)
             }
             Action::RemoveTag { .. } | Action::RemoveManifest(_) => !self.has(action),
         }
@@ -77,8 +78,16 @@ impl TaggedIndex {
             return had;
         }
         match action {
-            Action::Tag { tag, manifest, replaced } => self.set(tag, manifest, *replaced),
-            Action::Keep { manifest } => self.document.manifests.push(manifest.clone()),
+            Action::Tag { tag, manifest, replaced, lists } => {
+                self.set(tag, manifest, *replaced);
+                self.drop_needless(lists);
+            }
+            Action::Keep { manifest, lists } => {
+                if !self.entry_of(&manifest.digest).is_some_and(|entry| same_target(entry, manifest)) {
+                    self.document.manifests.push(manifest.clone());
+                }
+                self.drop_needless(lists);
+            }
             Action::RemoveTag { tag, replaced } => {
                 let former = self.entry(tag).cloned();
                 self.retain(|entry| entry.ref_name() != Some(tag.as_str()));
@@ -87,6 +96,17 @@ impl TaggedIndex {
             Action::RemoveManifest(digest) => self.retain(|entry| entry.digest != *digest),
         }
         had
+    }
+
+    /// Whether there are entries that say no more than that something is there which an index lists.
+    fn has_needless(&self, lists: &[Digest]) -> bool {
+        !lists.is_empty() && self.entries().iter().any(|entry| is_needless(entry, lists))
+    }
+
+    fn drop_needless(&mut self, lists: &[Digest]) {
+        if self.has_needless(lists) {
+            self.retain(|entry| !is_needless(entry, lists));
+        }
     }
 
     /// Makes `tag` point at `manifest` alone. What else its entry said (a platform, say) was about another manifest.
@@ -140,5 +160,14 @@ fn same_target(one: &Descriptor, other: &Descriptor) -> bool {
 
 /// Whether `entry` points at `manifest` and says nothing else.
 fn is_bare(entry: &Descriptor, manifest: &Descriptor) -> bool {
-    same_target(entry, manifest) && entry.annotations.is_empty() && entry.extra.is_empty()
+    same_target(entry, manifest) && says_nothing(entry)
+}
+
+/// Whether `entry` says no more than that something is there which an index with these members lists.
+fn is_needless(entry: &Descriptor, lists: &[Digest]) -> bool {
+    says_nothing(entry) && lists.contains(&entry.digest)
+}
+
+fn says_nothing(entry: &Descriptor) -> bool {
+    entry.annotations.is_empty() && entry.extra.is_empty()
 }

@@ -183,6 +183,52 @@ fn what_loses_its_last_tag_stays_where_a_registry_moved_it() {
 }
 
 #[test]
+fn what_an_index_lists_needs_no_entry_of_its_own() {
+    let directory = tempfile::tempdir().unwrap();
+    let repository = layout(&directory.path().join("cache"));
+    let [one, two, three] = ["one", "two", "three"].map(|comment| manifest(&repository, comment));
+    let ordinary: &dyn Repository = &repository;
+    let put = |bytes: &[u8]| ordinary.put_manifest_untagged(media_type::OCI_MANIFEST, bytes).unwrap();
+    let index_of = |members: &[(&str, &[u8])]| {
+        let manifests =
+            members.iter().map(|(media_type, bytes)| Descriptor::of(*media_type, bytes)).collect();
+        ImageIndex { manifests, ..ImageIndex::default() }.to_bytes().unwrap()
+    };
+    let shape = || -> Vec<(Option<String>, Digest)> {
+        let entries = repository.entries().unwrap();
+        entries.iter().map(|entry| (entry.ref_name().map(str::to_string), entry.digest)).collect()
+    };
+    ordinary.put_manifest(&tag("two"), media_type::OCI_MANIFEST, &two).unwrap();
+    let (first, second, third) = (put(&one), put(&two), put(&three));
+    assert_eq!(shape(), [(Some("two".into()), second), (None, first), (None, third)]);
+    let inner = index_of(&[(media_type::OCI_MANIFEST, &one), (media_type::OCI_MANIFEST, &two)]);
+    let nested = ordinary.put_manifest_untagged(media_type::OCI_INDEX, &inner).unwrap();
+    assert_eq!(shape(), [(Some("two".into()), second), (None, third), (None, nested)]);
+    let outer = index_of(&[(media_type::OCI_INDEX, &inner)]);
+    let put_outer = || ordinary.put_manifest(&tag("all"), media_type::OCI_INDEX, &outer).unwrap();
+    let all = put_outer();
+    let expected = [(Some("two".into()), second), (None, third), (Some("all".into()), all)];
+    assert_eq!(shape(), expected);
+    for digest in [first, second, nested] {
+        assert!(ordinary.manifest(&ManifestRef::Digest(digest)).unwrap().is_some());
+        assert!(repository.listed(&digest).unwrap().is_some());
+    }
+    // The same index once more, after a member was put again.
+    ordinary.put_manifest_untagged(media_type::OCI_INDEX, &inner).unwrap();
+    assert_eq!(shape().len(), 4);
+    assert_eq!(put_outer(), all);
+    assert_eq!(shape(), expected);
+
+    // A registry keeps what was put by its digest, whatever becomes of the index.
+    repository.put_manifest_untagged(media_type::OCI_MANIFEST, &one).unwrap();
+    repository.put_manifest_keeping_former(&tag("inner"), media_type::OCI_INDEX, &inner).unwrap();
+    assert!(shape().contains(&(None, first)));
+    assert!(repository.remove_tag(&tag("inner")).unwrap());
+    assert!(repository.delete_manifest(&ManifestRef::Digest(nested)).unwrap());
+    assert!(repository.listed(&first).unwrap().is_some());
+}
+
+#[test]
 fn an_ordinary_writer_replaces_and_leaves_nothing_behind() {
     let directory = tempfile::tempdir().unwrap();
     let repository = layout(&directory.path().join("cache"));

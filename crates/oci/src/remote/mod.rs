@@ -117,6 +117,17 @@ impl RemoteRepository {
         Ok(Box::new(reader))
     }
 
+    /// Where a blob is put.
+    fn destination(&self, digest: &Digest) -> upload::Destination<'_> {
+        upload::Destination {
+            client: &self.client,
+            name: &self.name,
+            uploads: self.endpoint("blobs/uploads/"),
+            blob: self.blob_url(digest),
+            mounts: &self.mounts,
+        }
+    }
+
     fn manifest_url(&self, reference: &ManifestRef) -> Url {
         self.endpoint(&format!("manifests/{reference}"))
     }
@@ -143,6 +154,29 @@ impl Repository for RemoteRepository {
     fn put_manifest(&self, tag: &TagName, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
         let url = self.manifest_url(&ManifestRef::Tag(tag.clone()));
         http::block_on(manifests::put(&self.client, &self.name, url, media_type, bytes))?
+    }
+
+    fn put_manifest_untagged(&self, media_type: &str, bytes: &[u8]) -> Result<Digest, Error> {
+        let url = self.manifest_url(&ManifestRef::Digest(Digest::of(bytes)));
+        http::block_on(manifests::put(&self.client, &self.name, url, media_type, bytes))?
+    }
+
+    fn mount_blob(&self, descriptor: &Descriptor, from: &RepositoryUrl) -> Result<bool, Error> {
+        let (Location::Registry { https, host, .. }, Location::Registry { https: as_https, host: at, name }) =
+            (self.url.location(), from.location())
+        else {
+            return Ok(false);
+        };
+        if (https, host) != (as_https, at) {
+            return Ok(false);
+        }
+        let Some(turn) = self.uploads.turn(descriptor.digest) else { return Ok(true) };
+        let destination = self.destination(&descriptor.digest);
+        let mounted = http::block_on(upload::mount(destination, descriptor.digest, name))??;
+        if mounted {
+            turn.done();
+        }
+        Ok(mounted)
     }
 
     fn tags(&self) -> Result<Vec<String>, Error> {
@@ -174,13 +208,7 @@ impl Repository for RemoteRepository {
         let uploaded = if !tells_by_mounting && self.blob_size(&source.digest)?.is_some() {
             THERE
         } else {
-            let destination = upload::Destination {
-                client: &self.client,
-                name: &self.name,
-                uploads: self.endpoint("blobs/uploads/"),
-                blob: self.blob_url(&source.digest),
-                mounts: &self.mounts,
-            };
+            let destination = self.destination(&source.digest);
             let from = source.mount_from.as_deref().filter(|from| tells_by_mounting || **from != *self.name);
             http::block_on(upload::put(destination, source, from))??
         };

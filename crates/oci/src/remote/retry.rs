@@ -275,6 +275,7 @@ mod tests {
             (Trouble::Unreached, 3),
             (Trouble::UnknownHost, 1),
             (Trouble::Tls, 1),
+            (Trouble::NoTls, 1),
             (Trouble::Redirect, 1),
         ] {
             let error = |url: &str| Error::Transport {

@@ -13,8 +13,10 @@ pub enum Trouble {
     UnknownHost,
     /// Nobody answers there: connection refused, no route, or name servers that are silent for the moment.
     Unreached,
-    /// No TLS that can be trusted: a certificate is refused, or no TLS is spoken there at all.
+    /// No TLS that can be trusted: a certificate is refused, or TLS is spoken where plain HTTP was expected.
     Tls,
+    /// No TLS is spoken there at all.
+    NoTls,
     /// The connection was there, and broke or fell silent.
     Lost,
     /// A redirect that must not be followed.
@@ -33,6 +35,9 @@ pub(super) fn explain(error: reqwest::Error, url: &Url, registry: &str) -> (Trou
     if by_proxy && trouble == Trouble::UnknownHost {
         // It is the proxy that has no such name.
         trouble = Trouble::Unreached;
+    }
+    if matches!(tls, Some(rustls::Error::InvalidMessage(InvalidMessage::InvalidContentType))) {
+        trouble = Trouble::NoTls;
     }
     let advice = match &tls {
         Some(tls) => advice(tls, url, registry),

@@ -13,17 +13,31 @@ use strata_oci::{
 use strata_registry::{Registry, RegistryOptions, serve};
 use strata_testkit::docker_registry::DockerRegistry;
 
+use self::images::{
+    a_blob_of_a_neighbour_is_mounted, a_manifest_without_a_tag_is_had_by_its_digest,
+    an_image_is_chosen_by_platform, an_image_is_found_in_indexes_of_either_family,
+    blobs_are_copied_from_elsewhere, images_are_copied_byte_for_byte, what_an_index_lacks_is_named,
+};
 use crate::image::{Image, name};
 
-/// A place with one empty repository, removed when dropped.
+mod images;
+
+/// A place with one empty repository, and room for another one beside it, removed when dropped.
 trait Backend: Sync {
     fn url(&self) -> RepositoryUrl;
+    /// Of another repository in the same place.
+    fn neighbour(&self) -> RepositoryUrl;
     /// The file in which the backend keeps a blob, to damage it.
     fn blob_file(&self, digest: &Digest) -> PathBuf;
 
     /// A handle of its own, as another process has it.
     fn open(&self) -> Box<dyn Repository> {
         open_or_create(&self.url(), &Transport::default(), None).unwrap()
+    }
+
+    /// The other one.
+    fn open_neighbour(&self) -> Box<dyn Repository> {
+        open_or_create(&self.neighbour(), &Transport::default(), None).unwrap()
     }
 }
 
@@ -32,6 +46,10 @@ struct Layout(tempfile::TempDir);
 impl Backend for Layout {
     fn url(&self) -> RepositoryUrl {
         RepositoryUrl::from_directory(self.0.path().join("cache")).unwrap()
+    }
+
+    fn neighbour(&self) -> RepositoryUrl {
+        RepositoryUrl::from_directory(self.0.path().join("neighbour")).unwrap()
     }
 
     fn blob_file(&self, digest: &Digest) -> PathBuf {
@@ -64,6 +82,10 @@ impl Backend for Served {
         format!("oci+http://127.0.0.1:{}/some/cache", self.port).parse().unwrap()
     }
 
+    fn neighbour(&self) -> RepositoryUrl {
+        format!("oci+http://127.0.0.1:{}/some/neighbour", self.port).parse().unwrap()
+    }
+
     fn blob_file(&self, digest: &Digest) -> PathBuf {
         self.directory.path().join("some/cache/blobs/sha256").join(digest.hex())
     }
@@ -72,6 +94,10 @@ impl Backend for Served {
 impl Backend for DockerRegistry {
     fn url(&self) -> RepositoryUrl {
         self.url("some/cache").parse().unwrap()
+    }
+
+    fn neighbour(&self) -> RepositoryUrl {
+        self.url("some/neighbour").parse().unwrap()
     }
 
     fn blob_file(&self, digest: &Digest) -> PathBuf {
@@ -126,6 +152,13 @@ contract!(
     many_tags_are_listed_sorted,
     writers_at_the_same_time_lose_nothing,
     a_deleted_manifest_goes_with_its_tags,
+    a_manifest_without_a_tag_is_had_by_its_digest,
+    a_blob_of_a_neighbour_is_mounted,
+    blobs_are_copied_from_elsewhere,
+    images_are_copied_byte_for_byte,
+    an_image_is_chosen_by_platform,
+    an_image_is_found_in_indexes_of_either_family,
+    what_an_index_lacks_is_named,
 );
 
 fn read(repository: &dyn Repository, descriptor: &Descriptor) -> Result<Vec<u8>, Error> {

@@ -8,6 +8,7 @@ mod blob_cache;
 mod changed_files;
 mod client;
 mod contract;
+mod copies;
 mod crowd;
 mod cutting_proxy;
 mod downloads_resumed;

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::process::Command;
 
 use strata_oci::{
-    Digest, LayoutRepository, RemoteRepository, Repository, RepositoryUrl, Transport, blob_bytes,
-    image_manifest,
+    Descriptor, Digest, ImageIndex, ImageReference, LayoutRepository, Platform, RemoteRepository, Repository,
+    RepositoryUrl, Transport, blob_bytes, image_for, image_manifest, media_type,
 };
 use strata_testkit::docker_registry::{DockerRegistry, find_program};
 use strata_testkit::golden::skipped;
@@ -18,6 +18,15 @@ fn skopeo(arguments: &[&str]) -> String {
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "skopeo {arguments:?}: {errors}");
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// A registry for a test that wants skopeo, too; none, with the reason told, without either.
+fn peers(test: &str) -> Option<DockerRegistry> {
+    let registry = find_program("skopeo").and_then(|_| DockerRegistry::start());
+    if registry.is_none() {
+        skipped(test, "skopeo or docker-registry is not installed");
+    }
+    registry
 }
 
 fn layout(directory: &Path) -> LayoutRepository {
@@ -53,12 +62,7 @@ fn skopeo_inspects_a_layout() {
 #[test]
 fn skopeo_copies_between_layouts_and_a_registry() {
     const TEST: &str = "skopeo::skopeo_copies_between_layouts_and_a_registry";
-    if find_program("skopeo").is_none() {
-        return skipped(TEST, "skopeo is not installed");
-    }
-    let Some(registry) = DockerRegistry::start() else {
-        return skipped(TEST, "docker-registry is not installed");
-    };
+    let Some(registry) = peers(TEST) else { return };
     let directory = tempfile::tempdir().unwrap();
     let [ours, theirs] = ["ours", "theirs"].map(|name| directory.path().join(name));
     let image = Image::new("travelling");
@@ -89,4 +93,48 @@ fn skopeo_copies_between_layouts_and_a_registry() {
     }
     check(&layout(&ours), "start", &image);
     skopeo(&["inspect", &format!("oci:{}:third", theirs.display())]);
+}
+
+#[test]
+fn skopeo_copies_all_images_of_an_index() {
+    const TEST: &str = "skopeo::skopeo_copies_all_images_of_an_index";
+    let Some(registry) = peers(TEST) else { return };
+    let directory = tempfile::tempdir().unwrap();
+    let [ours, theirs] = ["ours", "theirs"].map(|name| directory.path().join(name));
+    let repository = layout(&ours);
+    let image = Image::new("of an index");
+    let _ = repository.put_blob(&image.layer).unwrap();
+    let _ = repository.put_blob(&image.config).unwrap();
+    let as_everybody: &dyn Repository = &repository;
+    as_everybody.put_manifest_untagged(media_type::OCI_MANIFEST, &image.manifest).unwrap();
+    let mut index = ImageIndex::default();
+    for variant in [None, Some("v3")] {
+        let mut entry = Descriptor::of(media_type::OCI_MANIFEST, &image.manifest);
+        let platform = serde_json::json!({"architecture": "amd64", "os": "linux", "variant": variant});
+        entry.extra.set("platform", &platform).unwrap();
+        index.manifests.push(entry);
+    }
+    repository.put_manifest(&name("all"), media_type::OCI_INDEX, &index.to_bytes().unwrap()).unwrap();
+    assert_eq!(repository.entries().unwrap().len(), 1, "the index alone");
+
+    let there = format!("docker://127.0.0.1:{}/some/cache:there", registry.port());
+    let from_ours = format!("oci:{}:all", ours.display());
+    skopeo(&["copy", "--all", "--dest-tls-verify=false", &from_ours, &there]);
+    skopeo(&["copy", "--all", "--src-tls-verify=false", &there, &format!("oci:{}:there", theirs.display())]);
+    // Docker's types, as skopeo makes them of ours.
+    let docker = format!("docker://127.0.0.1:{}/some/cache:docker", registry.port());
+    skopeo(&["copy", "--all", "--format=v2s2", "--dest-tls-verify=false", &from_ours, &docker]);
+    let remote = |tag: &str| format!("{}:{tag}", registry.url("some/cache"));
+    let local = |directory: &Path, tag: &str| format!("oci+file://{}:{tag}", directory.display());
+    for reference in [local(&ours, "all"), remote("there"), local(&theirs, "there"), remote("docker")] {
+        let reference: ImageReference = reference.parse().unwrap();
+        let repository = strata_oci::open(reference.repository(), &Transport::default(), None).unwrap();
+        let found = image_for(&*repository, &reference, Some(&Platform::linux("amd64"))).unwrap();
+        let is_docker = found.manifest.media_type == media_type::DOCKER_MANIFEST;
+        assert_eq!(is_docker, reference.to_string().ends_with(":docker"), "{}", found.manifest.media_type);
+        assert_eq!(found.digest == image.digest(), !is_docker);
+        assert_eq!(found.manifest.layers[0].digest, image.layer.digest);
+        assert_eq!(found.config.extra.get("comment").unwrap().get(), "\"of an index\"");
+        assert!(image_for(&*repository, &reference, Some(&Platform::linux("arm64"))).is_err());
+    }
 }

@@ -81,7 +81,7 @@ impl Asking<'_> {
                 checks.push(reached());
                 checks.push(self.tls());
             }
-            Err(error @ Error::Transport { trouble: Trouble::Tls, .. }) => {
+            Err(error @ Error::Transport { trouble: Trouble::Tls | Trouble::NoTls, .. }) => {
                 checks.push(reached());
                 checks.push(Check { outcome: Outcome::Failed, ..Check::of_error("tls", error) });
             }

@@ -50,6 +50,43 @@ pub(super) struct Destination<'a> {
     pub(super) mounts: &'a Mounts,
 }
 
+impl Destination<'_> {
+    /// Asks for a blob to be taken from the repository `from` of the registry. One token has to allow both.
+    async fn ask_to_mount(&self, digest: Digest, from: &str) -> Result<Begun, Error> {
+        let mut url = self.uploads.clone();
+        url.query_pairs_mut().append_pair("mount", &digest.to_string()).append_pair("from", from);
+        let scope = Scope::push(self.name);
+        let request = post(url, if from == self.name { scope } else { scope.and_pull(from) });
+        let response = self.client.send(&request).await?;
+        Session::begun(self.client, &request, response).await
+    }
+}
+
+/// Has a blob taken from the repository `from` of the registry, which has it; false if the registry does not do that.
+pub(super) async fn mount(destination: Destination<'_>, digest: Digest, from: &str) -> Result<bool, Error> {
+    let mounts = destination.mounts;
+    if !mounts.may_work(from) {
+        return Ok(false);
+    }
+    match destination.ask_to_mount(digest, from).await {
+        Ok(Begun::Stored) => {
+            mounts.tried(from, true);
+            return Ok(true);
+        }
+        Ok(Begun::Session(session)) => {
+            mounts.tried(from, false);
+            session.cancel(destination.client).await;
+        }
+        // As when it is put: there may be the right to write here, and not to read there.
+        Ok(Begun::Refused(_)) | Err(Error::Authorization(_)) => mounts.refused(from),
+        Err(error) if error.kind() == ErrorKind::Denied => mounts.refused(from),
+        // It says that it has begun an upload, and not where: there is nothing to cancel.
+        Err(Error::Protocol { .. }) => mounts.tried(from, false),
+        Err(error) => return Err(error),
+    }
+    Ok(false)
+}
+
 /// Puts a blob that the repository does not have yet; it may be mounted from the repository `mount_from`.
 pub(super) async fn put(
     destination: Destination<'_>,
@@ -113,7 +150,7 @@ impl Upload<'_> {
         let mounts = self.destination.mounts;
         let mut first = None;
         if let Some(from) = mount_from.filter(|from| mounts.may_ask(from)) {
-            match self.mount(from).await {
+            match self.destination.ask_to_mount(self.digest, from).await {
                 Ok(Begun::Stored) => return Ok(Uploaded { existed: false, mounted: true }),
                 Ok(Begun::Session(session)) => first = Some(session),
                 // The right to read there may be missing, for which a registry refuses the request and a token server
@@ -158,24 +195,13 @@ impl Upload<'_> {
     /// Begins a session.
     async fn begin(&self) -> Result<Session, Error> {
         let Destination { client, .. } = &self.destination;
-        let request = self.post(self.destination.uploads.clone(), self.scope());
+        let request = post(self.destination.uploads.clone(), self.scope());
         let response = client.send(&request).await?;
         match Session::begun(client, &request, response).await? {
             Begun::Session(session) => Ok(session),
             Begun::Stored => Err(request.exchange.protocol("it claims to have a blob that was not named")),
             Begun::Refused(response) => Err(client.failure(&request.exchange, response).await),
         }
-    }
-
-    /// Asks for the blob to be taken from the repository `from` of the registry. One token has to allow both.
-    async fn mount(&self, from: &str) -> Result<Begun, Error> {
-        let Destination { client, .. } = &self.destination;
-        let mut url = self.destination.uploads.clone();
-        url.query_pairs_mut().append_pair("mount", &self.digest.to_string()).append_pair("from", from);
-        let scope = if from == self.destination.name { self.scope() } else { self.scope().and_pull(from) };
-        let request = self.post(url, scope);
-        let response = client.send(&request).await?;
-        Session::begun(client, &request, response).await
     }
 
     /// Sends everything with one POST. `None` if that came to nothing and something else has been decided on.
@@ -311,11 +337,11 @@ impl Upload<'_> {
         setback.overcome(self.destination.client, &mut self.backoff).await
     }
 
-    fn post(&self, url: Url, scope: Scope) -> Request {
-        Request::new(Method::POST, url, scope).header(header::CONTENT_LENGTH, HeaderValue::from_static("0"))
-    }
-
     fn scope(&self) -> Scope {
         Scope::push(self.destination.name)
     }
+}
+
+fn post(url: Url, scope: Scope) -> Request {
+    Request::new(Method::POST, url, scope).header(header::CONTENT_LENGTH, HeaderValue::from_static("0"))
 }
