@@ -4,7 +4,10 @@
 //! into a relocated directory. It knows nothing of registries, databases or the network.
 
 pub mod build_info;
+pub mod contents;
 pub mod gzip;
+pub mod links;
+pub mod merge;
 pub mod pack;
 pub mod relocate;
 pub mod unpack;

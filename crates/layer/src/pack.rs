@@ -21,6 +21,7 @@ use crate::gzip::writer::{CompressorPool, MemberWriter};
 
 pub use names::compare_names;
 pub use prefix_tar::{TarContents, write_tar};
+pub(crate) use tar_writer::{BLOCK, RECORD, TarWriter};
 
 /// What to pack.
 #[derive(Clone, Debug)]

@@ -28,8 +28,9 @@ pub use error::{HardLinkProblem, UnpackError};
 pub use name::NameProblem;
 pub use peek::leading_directories;
 
-use archive::{Archive, Body, Kind};
-use name::{EntryName, printable};
+pub(crate) use archive::{Archive, Body, Kind};
+pub(crate) use extended::{PaxRecords, decimal};
+pub(crate) use name::{EntryName, printable};
 use stream::TarStream;
 use tree::Tree;
 use visit::{Nothing, Visit};
@@ -170,9 +171,19 @@ fn go_through(
     options: &UnpackOptions,
     sink: &mut dyn Sink,
 ) -> Result<Unpacked, UnpackError> {
+    with_archive(layer, options, |archive| entries(archive, sink))
+}
+
+/// Lets `read` go through the archive of a layer. If that fails over bytes that make no sense, the rest of the layer is
+/// read all the same.
+pub(crate) fn with_archive<R: Read, T>(
+    layer: R,
+    options: &UnpackOptions,
+    read: impl FnOnce(&mut Archive<InflateReader<R>>) -> Result<T, UnpackError>,
+) -> Result<T, UnpackError> {
     let inflated = InflateReader::new(layer, options.threads);
     let mut archive = Archive::new(TarStream::new(inflated, options.limits.uncompressed));
-    let result = entries(&mut archive, sink);
+    let result = read(&mut archive);
     if let Err(error) = &result
         && is_nonsense(error)
     {

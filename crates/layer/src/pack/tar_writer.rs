@@ -10,10 +10,10 @@ use std::io::{self, Write};
 use super::names::{FIRST_ESCAPE, LAST_ESCAPE, code_points};
 
 /// Bytes in a header, and what the content of a file is padded to.
-const BLOCK: usize = 512;
+pub(crate) const BLOCK: usize = 512;
 
 /// What the whole stream is padded to.
-const RECORD: u64 = 10_240;
+pub(crate) const RECORD: u64 = 10_240;
 
 /// Characters that fit the `name` and `linkname` fields.
 const NAME_FIELD: usize = 100;

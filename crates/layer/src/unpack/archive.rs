@@ -18,13 +18,13 @@ use super::stream::{BLOCK, TarStream, read};
 const MAX_EXTENSION: u64 = 1 << 20;
 
 /// An entry without its contents.
-pub(super) struct Entry {
-    pub(super) name: EntryName,
-    pub(super) kind: Kind,
+pub(crate) struct Entry {
+    pub(crate) name: EntryName,
+    pub(crate) kind: Kind,
 }
 
 /// What an entry is.
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Directory,
     /// A regular file; executable if its owner may execute it. Its contents follow.
     File {
@@ -41,7 +41,7 @@ pub(super) enum Kind {
 }
 
 /// The contents of a file, lent in pieces.
-pub(super) trait Body {
+pub(crate) trait Body {
     /// The next bytes, as many as are at hand; empty at the end of the file.
     fn chunk(&mut self) -> Result<&[u8], UnpackError>;
 
@@ -60,7 +60,7 @@ impl Body for &[u8] {
 }
 
 /// A [`Body`] as a plain reader. An [`UnpackError`] becomes the inner error of an [`io::Error`].
-pub(super) struct BodyReader<'a>(pub(super) &'a mut dyn Body);
+pub(crate) struct BodyReader<'a>(pub(crate) &'a mut dyn Body);
 
 impl Read for BodyReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
@@ -77,28 +77,43 @@ impl Read for BodyReader<'_> {
 }
 
 /// The entries of an archive, in order.
-pub(super) struct Archive<R> {
+pub(crate) struct Archive<R> {
     stream: TarStream<R>,
     /// Bytes of the current file that were not read.
     remaining: u64,
     /// Zeros between its end and the next header.
     padding: u64,
     ended: bool,
+    /// The blocks that say what the current entry is, if they are wanted.
+    headers: Option<Vec<u8>>,
 }
 
 impl<R: BufRead> Archive<R> {
     pub(super) fn new(stream: TarStream<R>) -> Self {
-        Archive { stream, remaining: 0, padding: 0, ended: false }
+        Archive { stream, remaining: 0, padding: 0, ended: false, headers: None }
+    }
+
+    /// From now on [`Archive::headers`] has the blocks of each entry's headers.
+    pub(crate) fn keep_headers(&mut self) {
+        self.headers = Some(Vec::new());
+    }
+
+    /// The blocks before the contents of the entry that [`Archive::next`] gave last: its header and the extended ones that
+    /// describe it. Global ones are left out: nothing here heeds them, and they would describe whatever follows. Empty
+    /// unless they are kept.
+    pub(crate) fn headers(&self) -> &[u8] {
+        self.headers.as_deref().unwrap_or_default()
     }
 
     /// The next entry; none at the end-of-archive marker. What was not read of the file before is skipped.
-    pub(super) fn next(&mut self) -> Result<Option<Entry>, UnpackError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Entry>, UnpackError> {
         if self.ended {
             return Ok(None);
         }
         self.stream.skip(self.remaining)?;
         self.stream.skip(self.padding)?;
         (self.remaining, self.padding) = (0, 0);
+        self.headers.iter_mut().for_each(Vec::clear);
         let mut extensions = Extensions::default();
         loop {
             let offset = self.stream.position();
@@ -123,11 +138,21 @@ impl<R: BufRead> Archive<R> {
             let flag = header.as_old().linkflag[0];
             if matches!(flag, b'x' | b'g' | b'L' | b'K') {
                 let data = self.extension(size, offset)?;
+                if flag != b'g' {
+                    self.keep(header.as_bytes());
+                    self.keep(&data);
+                    self.keep(&[0; BLOCK][..data.len().wrapping_neg() % BLOCK]);
+                }
                 extensions.add(flag, data).map_err(malformed)?;
                 continue;
             }
+            self.keep(header.as_bytes());
             return self.entry(&header, extensions, size, offset).map(Some);
         }
+    }
+
+    fn keep(&mut self, bytes: &[u8]) {
+        self.headers.iter_mut().for_each(|headers| headers.extend_from_slice(bytes));
     }
 
     fn entry(
@@ -220,12 +245,12 @@ impl<R: BufRead> Archive<R> {
     }
 
     /// Reads what follows the archive to the end of the stream, and gives the diff id.
-    pub(super) fn finish(&mut self) -> Result<[u8; 32], UnpackError> {
+    pub(crate) fn finish(&mut self) -> Result<[u8; 32], UnpackError> {
         self.stream.finish()
     }
 
     /// The reader given, once the archive is of no more use.
-    pub(super) fn inner(&mut self) -> &mut R {
+    pub(crate) fn inner(&mut self) -> &mut R {
         self.stream.inner()
     }
 }

@@ -44,19 +44,9 @@ impl Extensions {
         }
     }
 
-    /// Reads pax records, `LENGTH KEY=VALUE\n` where the length counts all of it.
-    fn records(&mut self, mut data: &[u8]) -> Result<(), &'static str> {
-        const MALFORMED: &str = "a pax record is malformed";
-        while !data.is_empty() {
-            let digits =
-                data.iter().position(|byte| *byte == b' ').filter(|digits| *digits > 0).ok_or(MALFORMED)?;
-            let length = decimal(&data[..digits]).and_then(|n| usize::try_from(n).ok()).ok_or(MALFORMED)?;
-            if length <= digits + 1 || length > data.len() || data[length - 1] != b'\n' {
-                return Err(MALFORMED);
-            }
-            let record = &data[digits + 1..length - 1];
-            let equals = record.iter().position(|byte| *byte == b'=').ok_or(MALFORMED)?;
-            let (key, value) = (&record[..equals], &record[equals + 1..]);
+    fn records(&mut self, data: &[u8]) -> Result<(), &'static str> {
+        for record in PaxRecords(data) {
+            let (key, value) = record?;
             match key {
                 b"path" => set(&mut self.path, value.to_vec())?,
                 b"linkpath" => set(&mut self.link, value.to_vec())?,
@@ -69,10 +59,41 @@ impl Extensions {
                 _ if key.starts_with(b"GNU.sparse.") => self.sparse = true,
                 _ => {}
             }
-            data = &data[length..];
         }
         Ok(())
     }
+}
+
+/// The records of a pax header, `LENGTH KEY=VALUE\n` where the length counts all of it, as keys and values. Ends with
+/// the first that is malformed.
+pub(crate) struct PaxRecords<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Iterator for PaxRecords<'a> {
+    type Item = Result<(&'a [u8], &'a [u8]), &'static str>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let data = std::mem::take(&mut self.0);
+        if data.is_empty() {
+            return None;
+        }
+        let record = first_record(data).ok_or("a pax record is malformed");
+        Some(record.map(|(key, value, rest)| {
+            self.0 = rest;
+            (key, value)
+        }))
+    }
+}
+
+/// Key and value of the first record, and what follows it.
+fn first_record(data: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let digits = data.iter().position(|byte| *byte == b' ').filter(|digits| *digits > 0)?;
+    let length = decimal(&data[..digits]).and_then(|length| usize::try_from(length).ok())?;
+    if length <= digits + 1 || length > data.len() || data[length - 1] != b'\n' {
+        return None;
+    }
+    let record = &data[digits + 1..length - 1];
+    let equals = record.iter().position(|byte| *byte == b'=')?;
+    Some((&record[..equals], &record[equals + 1..], &data[length..]))
 }
 
 const TWICE: &str = "two extended headers say the same of one entry";
@@ -85,7 +106,7 @@ fn set(slot: &mut Option<Vec<u8>>, value: Vec<u8>) -> Result<(), &'static str> {
     if slot.replace(value).is_some() { Err(TWICE) } else { Ok(()) }
 }
 
-fn decimal(digits: &[u8]) -> Option<u64> {
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }

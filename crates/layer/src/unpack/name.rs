@@ -42,11 +42,11 @@ pub enum NameProblem {
 /// The name of an entry: components that are none of ``, `.` and `..`, joined by `/`. Empty for the archive's
 /// root.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct EntryName(Vec<u8>);
+pub(crate) struct EntryName(Vec<u8>);
 
 impl EntryName {
     /// Reads a name as it stands in an archive; `./`, doubled and trailing slashes are dropped.
-    pub(super) fn parse(raw: &[u8]) -> Result<Self, NameProblem> {
+    pub(crate) fn parse(raw: &[u8]) -> Result<Self, NameProblem> {
         if raw.contains(&0) {
             return Err(NameProblem::Nul);
         }
@@ -75,7 +75,7 @@ impl EntryName {
     }
 
     /// As [`EntryName::parse`], for what is not a directory: it must name something.
-    pub(super) fn parse_file(raw: &[u8]) -> Result<Self, NameProblem> {
+    pub(crate) fn parse_file(raw: &[u8]) -> Result<Self, NameProblem> {
         let name = Self::parse(raw)?;
         if name.is_root() {
             return Err(NameProblem::Empty);
@@ -86,16 +86,16 @@ impl EntryName {
         Ok(name)
     }
 
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }
 
-    pub(super) fn is_root(&self) -> bool {
+    pub(crate) fn is_root(&self) -> bool {
         self.0.is_empty()
     }
 
     /// The parent's components joined by `/`, and the last component; nothing for the root.
-    pub(super) fn split(&self) -> Option<(&[u8], &[u8])> {
+    pub(crate) fn split(&self) -> Option<(&[u8], &[u8])> {
         match self.0.iter().rposition(|byte| *byte == b'/') {
             _ if self.0.is_empty() => None,
             Some(slash) => Some((&self.0[..slash], &self.0[slash + 1..])),
@@ -105,7 +105,7 @@ impl EntryName {
 
     /// The prefix this name would belong to, were it the prefix's `.spack/binary_distribution`; empty if it
     /// lies directly at the archive's root.
-    pub(super) fn prefix_of_build_info(&self) -> Option<&[u8]> {
+    pub(crate) fn prefix_of_build_info(&self) -> Option<&[u8]> {
         let rest = self.0.strip_suffix(b".spack/binary_distribution")?;
         if rest.is_empty() { Some(rest) } else { rest.strip_suffix(b"/") }
     }
@@ -119,7 +119,7 @@ impl fmt::Display for EntryName {
 
 /// Bytes of an archive as text that cannot command a terminal: what is not UTF-8 is replaced, and control
 /// characters are escaped.
-pub(super) fn printable(bytes: &[u8]) -> String {
+pub(crate) fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     if !text.chars().any(char::is_control) {
         return text.into_owned();

@@ -1,7 +1,7 @@
 //! Archives made header by header, and a place to unpack them that notices any effect outside of it.
 
 use std::collections::BTreeMap;
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -213,4 +213,16 @@ pub(crate) fn walk(root: &Path) -> BTreeMap<PathBuf, Found> {
 
 pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// A reader that has something to say at its end.
+pub(crate) struct Complaining<R>(pub(crate) R);
+
+impl<R: Read> Read for Complaining<R> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self.0.read(into)? {
+            0 => Err(io::Error::other("the digest is wrong")),
+            length => Ok(length),
+        }
+    }
 }
