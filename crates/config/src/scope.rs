@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
 use crate::mirrors::{self, Mirrors, NewMirror};
-use crate::{AccessPair, ConfigError, Mirror, save};
+use crate::{AccessPair, ConfigError, Mirror, PrefixInspections, save};
 
 /// The scope of the person who runs the program; `~/.spack` unless `SPACK_USER_CONFIG_PATH` says otherwise.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,6 +34,19 @@ impl UserScope {
     /// As [`Mirrors::load`].
     pub fn mirrors(&self) -> Result<Mirrors, ConfigError> {
         Mirrors::load(&self.mirrors_path())
+    }
+
+    /// Its `modules.yaml`, which need not exist.
+    pub fn modules_path(&self) -> PathBuf {
+        self.dir.join("modules.yaml")
+    }
+
+    /// Its prefix inspections, and below them Spack's own.
+    ///
+    /// # Errors
+    /// As [`PrefixInspections::with_file`].
+    pub fn prefix_inspections(&self) -> Result<PrefixInspections, ConfigError> {
+        PrefixInspections::default().with_file(&self.modules_path())
     }
 
     /// Adds a mirror before those that are there, as Spack does: the first has precedence. Comments, order
