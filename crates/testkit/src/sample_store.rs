@@ -10,6 +10,7 @@
 //!
 //! Only a C compiler (`cc`, `ar`) is needed. DAG hashes are the real ones: SHA-1 over the node's canonical JSON.
 
+mod many;
 mod sources;
 
 use serde_json::{Value, json};
@@ -54,11 +55,19 @@ impl SampleStore {
     /// # Errors
     /// Without a C compiler, and wherever the disk refuses.
     pub fn build(unpadded_root: &Path, padded_length: usize) -> io::Result<Self> {
+        Self::build_for(unpadded_root, padded_length, std::env::consts::ARCH)
+    }
+
+    /// The same, with specs that say that it is for `target`. What is compiled is for this machine all the same.
+    ///
+    /// # Errors
+    /// As for [`build`](Self::build).
+    pub fn build_for(unpadded_root: &Path, padded_length: usize, target: &str) -> io::Result<Self> {
         let root = padded(unpadded_root, padded_length);
         fs::create_dir_all(root.join(".spack-db"))?;
         let mut store = Self { unpadded_root: unpadded_root.to_owned(), root, packages: Vec::new() };
-        let gcc = external("gcc", "12.2.0");
-        let glibc = external("glibc", "2.36");
+        let gcc = external_for("gcc", "12.2.0", target);
+        let glibc = external_for("glibc", "2.36", target);
         let greet = store.node("greet", "1.0", &[(&gcc, &["build"]), (&glibc, &["link"])]);
         store.install_greet(&greet)?;
         let runner = store.node("runner", "0.3", &[(&gcc, &["build"]), (&glibc, &["link"])]);
@@ -67,7 +76,7 @@ impl SampleStore {
             &[(&gcc, &["build"]), (&glibc, &["link"]), (&greet, &["build", "link"]), (&runner, &["run"])];
         let hello = store.node("hello", "2.1", dependencies);
         store.install_hello(&hello)?;
-        store.write_database(&[&gcc, &glibc])?;
+        store.write_database(&[&gcc, &glibc], "hello")?;
         store.write_sbang()?;
         Ok(store)
     }
@@ -89,8 +98,9 @@ impl SampleStore {
             })
             .collect();
         edges.sort_by_key(|edge| edge["name"].to_string());
+        let arch = dependencies.first().map_or_else(native, |(node, _)| node["arch"].clone());
         with_hash(json!({
-            "name": name, "version": version, "arch": architecture(), "namespace": "sample",
+            "name": name, "version": version, "arch": arch, "namespace": "sample",
             "parameters": parameters(), "dependencies": edges,
             "annotations": {"original_specfile_version": 5},
         }))
@@ -164,7 +174,8 @@ impl SampleStore {
         write(&prefix.join("share/doc/a name with spaces and ü.txt"), "nothing to relocate here\n", 0o644)
     }
 
-    fn write_database(&self, externals: &[&Value]) -> io::Result<()> {
+    /// Records everything as installed, `explicit` as the package that somebody asked for.
+    fn write_database(&self, externals: &[&Value], explicit: &str) -> io::Result<()> {
         let mut installs = serde_json::Map::new();
         let mut nodes: Vec<(&Value, String)> =
             externals.iter().map(|node| (*node, "/usr".to_owned())).collect();
@@ -175,7 +186,7 @@ impl SampleStore {
                 nodes.iter().filter(|(n, _)| edges(n).iter().any(|e| e["hash"] == node["hash"])).count();
             let record = json!({
                 "spec": node, "ref_count": users, "path": path, "installed": true,
-                "explicit": node["name"] == "hello", "installation_time": 1_700_000_000.25, "deprecated_for": null,
+                "explicit": node["name"] == explicit, "installation_time": 1_700_000_000.25, "deprecated_for": null,
             });
             installs.insert(node["hash"].as_str().unwrap_or_default().to_owned(), record);
         }
@@ -205,8 +216,12 @@ fn padded(root: &Path, length: usize) -> PathBuf {
     root.join(padding.strip_suffix('/').map_or(padding.clone(), |p| format!("{p}_")))
 }
 
-fn architecture() -> Value {
-    json!({"platform": "linux", "platform_os": "debian12", "target": std::env::consts::ARCH})
+fn architecture(target: &str) -> Value {
+    json!({"platform": "linux", "platform_os": "debian12", "target": target})
+}
+
+fn native() -> Value {
+    architecture(std::env::consts::ARCH)
 }
 
 fn parameters() -> Value {
@@ -215,8 +230,12 @@ fn parameters() -> Value {
 }
 
 fn external(name: &str, version: &str) -> Value {
+    external_for(name, version, std::env::consts::ARCH)
+}
+
+fn external_for(name: &str, version: &str, target: &str) -> Value {
     with_hash(json!({
-        "name": name, "version": version, "arch": architecture(), "namespace": "sample",
+        "name": name, "version": version, "arch": architecture(target), "namespace": "sample",
         "parameters": parameters(), "external": {"path": "/usr", "module": null, "extra_attributes": {}},
         "annotations": {"original_specfile_version": 5},
     }))

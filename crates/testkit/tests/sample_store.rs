@@ -19,3 +19,16 @@ fn it_runs_where_it_was_built() {
     let script = output(&hello.join("bin/hello-script"));
     assert!(script.starts_with("run by runner\n# where things are\n"), "{script}");
 }
+
+#[test]
+fn many_packages_call_each_other() {
+    let scratch = tempfile::tempdir().expect("temporary directory");
+    let store = SampleStore::build_many(&scratch.path().join("store"), 0, 40).expect("compiles");
+    assert_eq!(store.packages.len(), 40);
+    let said = output(&store.package(SampleStore::MANY).prefix.join("bin/many"));
+    let mut said: Vec<&str> = said.lines().collect();
+    said.sort_unstable();
+    let mut names: Vec<&str> = store.packages.iter().map(|package| &*package.name).collect();
+    names.sort_unstable();
+    assert_eq!(said, names);
+}
