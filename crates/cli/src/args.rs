@@ -1,10 +1,12 @@
 //! The command line, as clap reads it. Words and options are Spack's wherever Spack has them.
 
 pub(crate) mod buildcache;
+pub(crate) mod image;
 mod values;
 
 pub(crate) use buildcache::Buildcache;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use image::Image;
 use std::path::PathBuf;
 pub(crate) use values::Password;
 
@@ -31,6 +33,10 @@ pub(crate) struct Global {
     /// Pad the root of a new install tree to this many bytes, as config:install_tree:padded_length does
     #[arg(long, global = true, value_name = "N")]
     pub(crate) padded_length: Option<usize>,
+    /// The environment whose concrete specs the command is about: a directory with a spack.lock, or the name of an
+    /// environment of the Spack that SPACK_ROOT names
+    #[arg(short, long, global = true, value_name = "ENV")]
+    pub(crate) environment: Option<PathBuf>,
     /// Write one JSON document to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -85,6 +91,9 @@ pub(crate) enum Command {
     /// Write to, list and index caches of binary packages
     #[command(subcommand)]
     Buildcache(Buildcache),
+    /// Make, combine and look at container images
+    #[command(subcommand)]
+    Image(Image),
     /// Install packages and what they need at run time from a cache
     Install(Install),
     /// Show what would be installed for a spec, as a tree

@@ -4,6 +4,7 @@ pub(crate) mod buildcache;
 pub(crate) mod cache;
 pub(crate) mod doctor;
 pub(crate) mod find;
+pub(crate) mod image;
 pub(crate) mod install;
 pub(crate) mod login;
 pub(crate) mod mirror;

@@ -1,6 +1,7 @@
 //! What kind of failure it was, how the process ends, and what to do about it: decided here and nowhere else.
 
 mod hint;
+mod image;
 
 use crate::settings::InvalidSetting;
 use serde_json::{Value, json};
@@ -181,6 +182,9 @@ impl From<InvalidSetting> for Diagnosis {
     fn from(error: InvalidSetting) -> Self {
         let hint = match error {
             InvalidSetting::Epoch { .. } => Some("unset it, or set it to what `date +%s` prints".to_owned()),
+            InvalidSetting::NoEnvironment { .. } => {
+                Some("name a directory that has a spack.lock in it".to_owned())
+            }
             InvalidSetting::Half { .. } => None,
         };
         Self::new(KIND_USAGE, &error, hint)
@@ -211,6 +215,14 @@ impl From<serde_json::Error> for Diagnosis {
     }
 }
 
+/// What kind of failure it is that a layer could not be read.
+fn layer_kind(source: &io::Error) -> Kind {
+    match strata_oci::BlobError::of(source) {
+        Some(blob) => repository_kind(blob, blob.kind()),
+        None => system_kind(source).unwrap_or(KIND_CORRUPT),
+    }
+}
+
 /// What kind of failure an error is.
 fn kind(error: &Error) -> Kind {
     use strata_layer::relocate::RelocateError;
@@ -222,6 +234,7 @@ fn kind(error: &Error) -> Kind {
         | Error::NoIndex { .. }
         | Error::MissingDependency { .. }
         | Error::PrefixMissing { .. }
+        | Error::NotInstalled { .. }
         | Error::NothingInstalled { .. } => KIND_NOT_FOUND,
         Error::NoBinary(explanation) if explanation.is_uncertain() => KIND_UNREACHABLE,
         Error::NoBinary(_) | Error::NotIndexed { .. } => KIND_NOT_FOUND,
@@ -233,6 +246,8 @@ fn kind(error: &Error) -> Kind {
         | Error::NoMirrors { .. }
         | Error::DoesNotFit { .. }
         | Error::SbangTooLong(_)
+        | Error::NoLockfile { .. }
+        | Error::EmptyEnvironment { .. }
         | Error::Reference(_) => KIND_USAGE,
         Error::Root(root) | Error::Store(StoreError::Root(root)) => system_kind(root).unwrap_or(KIND_USAGE),
         Error::Unasked { .. } => KIND_UNREACHABLE,
@@ -246,6 +261,7 @@ fn kind(error: &Error) -> Kind {
         | Error::UnknownLayout { .. }
         | Error::DiffId { .. }
         | Error::NoSpecFile { .. }
+        | Error::Lockfile { .. }
         | Error::Prefixes { .. }
         | Error::MissingNode(_)
         | Error::Document(_)
@@ -258,12 +274,9 @@ fn kind(error: &Error) -> Kind {
         | Error::StaleIndex { .. }
         | Error::ForeignPrefix { .. }
         | Error::Registration(_) => KIND_FAILED,
+        Error::Image(error) => image::kind(error),
         Error::Repository(error) => repository_kind(error, error.kind()),
-        Error::Unpack { source: UnpackError::Read { source }, .. } => match strata_oci::BlobError::of(source)
-        {
-            Some(blob) => repository_kind(blob, blob.kind()),
-            None => system_kind(source).unwrap_or(KIND_CORRUPT),
-        },
+        Error::Unpack { source: UnpackError::Read { source }, .. } => layer_kind(source),
         Error::Unpack { source: source @ UnpackError::Io { .. }, .. } => {
             system_kind(source).unwrap_or(KIND_DISK)
         }

@@ -8,7 +8,7 @@ mod progress;
 mod registries;
 mod settings;
 
-use args::{Buildcache, Cache, Cli, Command, Mirror};
+use args::{Buildcache, Cache, Cli, Command, Image, Mirror};
 use clap::Parser;
 use diagnosis::Diagnosis;
 use output::Outcome;
@@ -59,9 +59,21 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(diagnosis::SOME_FAILED))
 }
 
+/// Whether a command is about an environment, if one is named.
+fn takes_environment(command: &Command) -> bool {
+    matches!(command, Command::Buildcache(Buildcache::Push(_)) | Command::Image(Image::Build(_)))
+}
+
 /// Runs the command; with its name, as the JSON envelope states it.
 fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str, Result<Outcome, Diagnosis>) {
-    use commands::{buildcache, cache, doctor, find, install, login, mirror, serve, spec, uninstall, why};
+    if let Some(environment) = cli.global.environment.as_ref().filter(|_| !takes_environment(&cli.command)) {
+        let text =
+            format!("-e {} is given to a command that has no use for an environment", environment.display());
+        return ("", Err(Diagnosis::misuse(text, "leave it out")));
+    }
+    use commands::{
+        buildcache, cache, doctor, find, image, install, login, mirror, serve, spec, uninstall, why,
+    };
     match &cli.command {
         Command::Buildcache(Buildcache::Push(args)) => {
             ("buildcache push", buildcache::push(args, settings, console))
@@ -81,6 +93,9 @@ fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str,
         Command::Buildcache(Buildcache::Download(args)) => {
             ("buildcache download", buildcache::download(args, settings, console))
         }
+        Command::Image(Image::Build(args)) => ("image build", image::build(args, settings, console)),
+        Command::Image(Image::Index(args)) => ("image index", image::index(args, settings, console)),
+        Command::Image(Image::Inspect(args)) => ("image inspect", image::inspect(args, settings, console)),
         Command::Install(args) => ("install", install::install(args, &cli.global, settings, console)),
         Command::Spec(args) => ("spec", spec::spec(args, settings, console)),
         Command::Why(args) => ("why", why::why(args, settings, console)),

@@ -149,6 +149,7 @@ fn verb(action: Action) -> &'static str {
         Action::Tag => "tag",
         Action::Install => "install",
         Action::Uninstall => "uninstall",
+        Action::Copy => "copy",
     }
 }
 
@@ -158,6 +159,7 @@ fn present(action: Action) -> &'static str {
         Action::Tag => "tagging",
         Action::Install => "installing",
         Action::Uninstall => "uninstalling",
+        Action::Copy => "copying",
     }
 }
 
@@ -167,6 +169,7 @@ fn past(action: Action) -> &'static str {
         Action::Tag => "tagged",
         Action::Install => "installed",
         Action::Uninstall => "removed",
+        Action::Copy => "copied",
     }
 }
 

@@ -13,6 +13,9 @@ use strata_ops::mirror::{Address, Caches, Direction};
 use strata_ops::resolve::Mirror;
 use strata_ops::{Event, Reporter};
 
+/// Mirrors to read from, and other repositories.
+type Opened = (Vec<Mirror>, Vec<Box<dyn Repository>>);
+
 /// How this command reaches caches.
 pub(crate) struct Registries<'s> {
     settings: &'s Settings,
@@ -84,6 +87,16 @@ impl<'s> Registries<'s> {
     /// A configuration is written for Spack too: of the mirrors in it, those that strata cannot use are left out with
     /// a warning, as long as one is left. What is named has to be usable.
     pub(crate) fn readable(&self, named: &[String]) -> Result<Vec<Mirror>, Diagnosis> {
+        Ok(self.readable_with(named, &[])?.0)
+    }
+
+    /// The same, with other repositories that the command is about: the credentials of the surroundings reach one registry
+    /// or none.
+    pub(crate) fn readable_with(
+        &self,
+        named: &[String],
+        others: &[(String, Direction)],
+    ) -> Result<Opened, Diagnosis> {
         let configured;
         let names = if named.is_empty() {
             configured = strata_ops::mirror::configured(&self.file)?;
@@ -94,8 +107,12 @@ impl<'s> Registries<'s> {
         let caches = self.caches(None);
         let located: Vec<(&String, Result<Address, strata_ops::Error>)> =
             names.iter().map(|name| (name, caches.address(name, Direction::Fetch))).collect();
-        let credentials = self.brought_to(located.iter().filter_map(|(_, address)| address.as_ref().ok()))?;
-        let caches = self.caches(credentials);
+        let others: Vec<Address> = others
+            .iter()
+            .map(|(url, direction)| caches.address(url, *direction))
+            .collect::<Result<_, _>>()?;
+        let all = located.iter().filter_map(|(_, address)| address.as_ref().ok()).chain(&others);
+        let caches = self.caches(self.brought_to(all)?);
         let mut usable = Vec::new();
         let mut unusable = Vec::new();
         for (name, address) in located {
@@ -116,7 +133,41 @@ impl<'s> Registries<'s> {
             let reason = strata_ops::error::chain(&error);
             self.console.event(Event::Warning(&format!("leaving out mirror {name}: {reason}")));
         }
-        Ok(usable)
+        let others = others.iter().map(|address| caches.open(address)).collect::<Result<_, _>>()?;
+        Ok((usable, others))
+    }
+
+    /// Opens several repositories that one command is about.
+    pub(crate) fn open_together(
+        &self,
+        places: &[(String, Direction)],
+    ) -> Result<Vec<Box<dyn Repository>>, Diagnosis> {
+        let caches = self.caches(None);
+        let addresses: Vec<Address> = places
+            .iter()
+            .map(|(url, direction)| caches.address(url, *direction))
+            .collect::<Result<_, _>>()?;
+        let caches = self.caches(self.brought_to(&addresses)?);
+        Ok(addresses.iter().map(|address| caches.open(address)).collect::<Result<_, _>>()?)
+    }
+
+    /// Opens the repository of a base image. The credentials of the surroundings are meant for caches, and reach a base only if
+    /// it is where all of these are.
+    pub(crate) fn open_base(
+        &self,
+        url: &RepositoryUrl,
+        beside: &[&RepositoryUrl],
+    ) -> Result<Box<dyn Repository>, Diagnosis> {
+        let caches = self.caches(None);
+        let base = caches.address(&url.to_string(), Direction::Fetch)?;
+        let beside: Vec<Address> = beside
+            .iter()
+            .map(|url| caches.address(&url.to_string(), Direction::Fetch))
+            .collect::<Result<_, _>>()?;
+        let is_beside =
+            beside.iter().all(|cache| cache.registry().is_none_or(|it| Some(it) == base.registry()));
+        let credentials = if is_beside { self.brought_to([&base])? } else { None };
+        Ok(self.caches(credentials).open(&base)?)
     }
 
     fn caches(&self, credentials: Option<Credentials>) -> Caches<'_> {

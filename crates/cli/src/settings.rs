@@ -7,7 +7,8 @@ use credential_files::CredentialFiles;
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
 use std::ffi::OsString;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+use strata_config::{ConfigError, PrefixInspections, UserScope};
 use strata_oci::{Credentials, Secret, TlsOptions};
 
 /// Where Docker and podman keep the certificates of single registries, for the whole machine.
@@ -22,6 +23,10 @@ pub(crate) struct Settings {
     pub(crate) store_is_named: bool,
     /// Pad the root of a new install tree to this many bytes.
     pub(crate) padded_length: Option<usize>,
+    /// The environment that the command is about, as it was named.
+    environment: Option<PathBuf>,
+    /// The Spack in use.
+    spack_root: Option<PathBuf>,
     /// The user scope of Spack's configuration.
     pub(crate) user_scope: PathBuf,
     /// Threads to use where the user does not say.
@@ -49,6 +54,14 @@ pub(crate) enum InvalidSetting {
         /// What it is.
         value: String,
     },
+    /// There is no such environment.
+    #[error("there is no environment `{name}`: it is no directory{}", named_below(directory))]
+    NoEnvironment {
+        /// What it was called.
+        name: String,
+        /// Where Spack keeps those that have names.
+        directory: Option<PathBuf>,
+    },
     /// One of two that belong together.
     #[error("{given} is given, and {missing} is not, or is empty: both are needed")]
     Half {
@@ -67,7 +80,8 @@ impl Settings {
         let data = base.as_ref().map_or_else(|| home.join(".local/share"), |b| b.data_dir());
         let config = base.as_ref().map_or_else(|| home.join(".config"), |b| b.config_dir());
         let cache = base.as_ref().map_or_else(|| home.join(".cache"), |b| b.cache_dir());
-        let spack = path("SPACK_ROOT").map(|root| root.join("opt/spack")).filter(|root| has_database(root));
+        let spack_root = path("SPACK_ROOT");
+        let spack = spack_root.as_ref().map(|root| root.join("opt/spack")).filter(|root| has_database(root));
         // No shell expands the `~` of `--store=~/dir`.
         let expanded = |path: &Path| path.strip_prefix("~").map_or(path.to_owned(), |rest| home.join(rest));
         let named = global.store.as_deref().map(expanded);
@@ -80,6 +94,8 @@ impl Settings {
             store: named.clone().or(spack).unwrap_or_else(|| data.join("strata/store")),
             store_is_named: named.is_some(),
             padded_length: global.padded_length,
+            environment: global.environment.as_deref().map(expanded),
+            spack_root,
             user_scope: path("SPACK_USER_CONFIG_PATH").unwrap_or_else(|| home.join(".spack")),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             cache_directory: file(&registries.cache_dir).unwrap_or_else(|| cache.join("strata")),
@@ -113,9 +129,43 @@ impl Settings {
         time.map(Some).ok_or_else(invalid)
     }
 
+    /// The directory of the environment that the command is about, if it is about one: a name is looked for where Spack
+    /// keeps its environments, and before that of a directory.
+    pub(crate) fn environment(&self) -> Result<Option<PathBuf>, InvalidSetting> {
+        let Some(named) = &self.environment else { return Ok(None) };
+        let below = self.spack_root.as_ref().map(|root| root.join("var/spack/environments"));
+        // Names may have parts: `group/mine`.
+        let is_name = named.components().all(|part| matches!(part, Component::Normal(_)));
+        let managed = below.as_ref().filter(|_| is_name).map(|directory| directory.join(named));
+        let found = managed.into_iter().chain([named.clone()]).find(|directory| directory.is_dir());
+        let missing =
+            || InvalidSetting::NoEnvironment { name: named.display().to_string(), directory: below.clone() };
+        found.map(Some).ok_or_else(missing)
+    }
+
+    /// The executable of the Spack in use, or else of any that can be found.
+    pub(crate) fn spack(&self) -> Option<PathBuf> {
+        let own = self.spack_root.as_ref().map(|root| root.join("bin/spack"));
+        let directories = std::env::var_os("PATH").unwrap_or_default();
+        // What lies in the working directory is not run, whatever `PATH` says.
+        let directories = std::env::split_paths(&directories).filter(|directory| directory.is_absolute());
+        let on_path = directories.map(|directory| directory.join("spack"));
+        own.into_iter().chain(on_path).find(|file| is_executable(file))
+    }
+
     /// Where indexes are kept between commands, if they are to be.
     pub(crate) fn kept_indexes(&self) -> Option<PathBuf> {
         self.use_cache.then(|| self.cache_directory.join("index"))
+    }
+
+    /// Where it is noted what became of layers that were read, if it is to be.
+    pub(crate) fn kept_images(&self) -> Option<PathBuf> {
+        self.use_cache.then(|| self.cache_directory.join("image"))
+    }
+
+    /// Which directories of prefixes are prepended to which variables (`modules.yaml`).
+    pub(crate) fn prefix_inspections(&self) -> Result<PrefixInspections, ConfigError> {
+        UserScope::new(&self.user_scope).prefix_inspections()
     }
 
     /// Where mirrors are configured.
@@ -154,6 +204,14 @@ fn both<A, B>(
     }
 }
 
+/// The end of the message of [`InvalidSetting::NoEnvironment`].
+fn named_below(directory: &Option<PathBuf>) -> String {
+    match directory {
+        Some(directory) => format!(", and has none in {}", directory.display()),
+        None => ", and SPACK_ROOT does not say where environments with names are".to_owned(),
+    }
+}
+
 /// The value of an environment variable, if it is set and not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     // Asking for a name with `=` or NUL in it would panic on some systems.
@@ -165,6 +223,12 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 
 fn path(name: &str) -> Option<PathBuf> {
     std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from)
+}
+
+/// Whether a file is there that may be run.
+fn is_executable(file: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    file.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0)
 }
 
 /// Where podman keeps what is to be gone after a restart.

@@ -349,9 +349,40 @@ pub enum Error {
     /// The threads that compress cannot be started.
     #[error("cannot start threads to compress layers: {0}")]
     Threads(std::io::Error),
+    /// An environment whose specs were not made concrete.
+    #[error("environment {} has no spack.lock", directory.display())]
+    NoLockfile {
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// The lockfile of an environment cannot be understood.
+    #[error("{}", path.display())]
+    Lockfile {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: strata_spec::lockfile::InvalidLockfile,
+    },
+    /// An environment without specs.
+    #[error("environment {} has no specs", directory.display())]
+    EmptyEnvironment {
+        /// Its directory.
+        directory: PathBuf,
+    },
+    /// What an environment consists of is not in the store.
+    #[error("environment {} has specs that are not installed here: {}", directory.display(), shortened(packages))]
+    NotInstalled {
+        /// Its directory.
+        directory: PathBuf,
+        /// Labels of the specs.
+        packages: Vec<String>,
+    },
     /// A configuration file.
     #[error(transparent)]
     Config(#[from] strata_config::ConfigError),
+    /// It is about an image.
+    #[error(transparent)]
+    Image(#[from] crate::image::ImageError),
     /// JSON that should always serialise did not.
     #[error(transparent)]
     Json(#[from] serde_json::Error),
@@ -417,7 +448,7 @@ fn shortened_lines(lines: &[String]) -> String {
 }
 
 /// The first few names of a list that may be long.
-fn shortened(names: &[String]) -> String {
+pub(crate) fn shortened(names: &[String]) -> String {
     const SHOWN: usize = 8;
     let more = names.len().saturating_sub(SHOWN);
     let shown = names[..names.len() - more].join(", ");

@@ -7,13 +7,17 @@
 pub mod check;
 pub mod check_index;
 pub mod download;
+pub mod environment;
 pub mod error;
 pub mod explain;
 pub mod find;
 pub mod host;
+pub mod image;
 pub mod index;
 pub mod install;
 pub mod list;
+mod locate;
+pub mod locked;
 pub mod mirror;
 mod package_tag;
 mod packages;

@@ -1,5 +1,7 @@
 //! The tags under which a cache holds packages: `NAME-VERSION-DAGHASH.spack`.
 
+use crate::error::Error;
+use crate::image::ImageError;
 use strata_oci::{TagError, TagName};
 use strata_spec::{DagHash, Node};
 
@@ -25,11 +27,21 @@ pub(crate) fn index() -> Result<TagName, TagError> {
     INDEX.parse()
 }
 
+/// Whether a tag is one that only packages and the index may have.
+pub(crate) fn is_reserved(tag: &TagName) -> bool {
+    tag.as_str().ends_with(SUFFIX)
+}
+
 /// The DAG hash in the tag of a package; none for the index and for tags of images. A tag that had to be cut to
 /// fit keeps its end, so the hash is always there.
 pub(crate) fn hash(tag: &str) -> Option<DagHash> {
     let (_, hash) = tag.strip_suffix(SUFFIX)?.rsplit_once('-')?;
     DagHash::parse(hash).ok()
+}
+
+/// Refuses a tag for something that is neither a package nor the index: readers of the cache would take it for a package.
+pub(crate) fn refuse(tag: &TagName) -> Result<(), Error> {
+    if is_reserved(tag) { Err(Error::Image(ImageError::PackageTag { tag: tag.to_string() })) } else { Ok(()) }
 }
 
 #[cfg(test)]

@@ -2,17 +2,22 @@
 //!
 //! [`plan`] says what would be pushed and what not, and why; [`execute`] does it.
 
-mod environment;
+mod bases;
+mod environments;
 mod execute;
-mod image;
 mod journal;
 mod pack;
+mod package;
 mod plan;
-mod scratch;
+pub(crate) mod scratch;
+mod tagged_image;
 mod tagging;
 
+pub(crate) use tagging::LONGEST_VARIABLE;
+
+pub use environments::Sources;
 pub use execute::execute;
-pub use plan::{Only, Planned, PushPlan, PushRequest, Unavailable, plan};
+pub use plan::{Only, Planned, PlannedImage, PushPlan, PushRequest, Unavailable, plan};
 
 use serde::Serialize;
 use strata_spec::DagHash;
@@ -30,6 +35,29 @@ pub struct PushSummary {
     pub failed: Vec<Failure>,
     /// Labels of packages whose layer an interrupted push had uploaded, so that it was neither packed nor sent again.
     pub resumed: Vec<String>,
+    /// The image of all roots, if one was asked for and written.
+    pub image: Option<PushedImage>,
+}
+
+/// An image of several packages that is in the cache now.
+#[derive(Debug, Serialize)]
+pub struct PushedImage {
+    /// What it is called.
+    pub reference: String,
+    /// Of its manifest.
+    pub digest: String,
+    /// What it was put on.
+    pub base: Option<String>,
+    /// How many layers it has, those of the base included.
+    pub layers: usize,
+    /// Bytes of all its layers.
+    pub size: u64,
+    /// Labels of its roots.
+    pub roots: Vec<String>,
+    /// Labels of the packages in it, dependencies first.
+    pub packages: Vec<String>,
+    /// Labels of packages whose layers the cache lacks: the image may not run.
+    pub missing_layers: Vec<String>,
 }
 
 impl PushSummary {

@@ -13,6 +13,8 @@ pub enum Action {
     Install,
     /// Removing an installed package.
     Uninstall,
+    /// Making a layer, or an image, available in another repository.
+    Copy,
 }
 
 /// Something worth telling.

@@ -3,6 +3,7 @@
 use super::{From, values};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use strata_oci::{ImageReference, TagName};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Buildcache {
@@ -25,11 +26,28 @@ pub(crate) enum Buildcache {
 pub(crate) struct Push {
     /// Name of a mirror, or URL of a cache
     pub(crate) mirror: String,
-    /// What to push, each the spec of one installed package; every explicitly installed package if none is given
+    /// What to push, each the spec of one installed package; if none is given, the roots of the environment (-e), or else every
+    /// explicitly installed package
     pub(crate) specs: Vec<String>,
-    /// Push what the cache has already, too
+    /// Push what the cache has already, too; with --base-image, only its images are made anew, and no layer is packed
     #[arg(short, long)]
     pub(crate) force: bool,
+    /// The image to put the packages on, by its reference as with docker pull; oci+http:// and oci+file:// are
+    /// understood, too
+    #[arg(long, value_name = "REF")]
+    pub(crate) base_image: Option<ImageReference>,
+    /// Write one image of all that was named, and what it needs at run time, under this tag as well
+    #[arg(short, long, value_name = "TAG")]
+    pub(crate) tag: Option<TagName>,
+    /// Layers of one image on top of the base, at most [default: 100]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) max_layers: Option<u16>,
+    /// Put packages on the base whether its C library can run them or not
+    #[arg(long, requires = "base_image")]
+    pub(crate) no_libc_check: bool,
+    /// Write the image of --tag although layers are missing from it
+    #[arg(long, requires = "tag")]
+    pub(crate) allow_incomplete: bool,
     /// Push the packages named alone, or their dependencies alone
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) only: Option<Only>,

@@ -70,6 +70,16 @@ pub(super) fn address(text: &str) -> Result<String, String> {
     }
 }
 
+/// `NAME=VALUE`.
+pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains('\0') => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err("it is NAME=VALUE".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +112,15 @@ mod tests {
         }
         for text in ["", "G", "ten", "10X", "-1", "1.2.3G", "5i", "1e3"] {
             assert!(size(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_variable_has_a_name() {
+        assert_eq!(variable("A=b=c"), Ok(("A".to_owned(), "b=c".to_owned())));
+        assert_eq!(variable("A="), Ok(("A".to_owned(), String::new())));
+        for text in ["", "A", "=b", "A=\0"] {
+            assert!(variable(text).is_err(), "{text}");
         }
     }
 

@@ -59,12 +59,25 @@ impl Resolving {
     }
 
     pub(super) fn request(&self, unify: args::Unify) -> Request<'_> {
-        let unify = match unify {
-            args::Unify::True => Unify::True,
-            args::Unify::WhenPossible => Unify::WhenPossible,
-            args::Unify::False => Unify::False,
-        };
-        Request { specs: &self.specs, host: self.host.as_ref(), unify }
+        Request { specs: &self.specs, host: self.host.as_ref(), unify: unify.into() }
+    }
+}
+
+impl From<args::Unify> for Unify {
+    fn from(unify: args::Unify) -> Self {
+        match unify {
+            args::Unify::True => Self::True,
+            args::Unify::WhenPossible => Self::WhenPossible,
+            args::Unify::False => Self::False,
+        }
+    }
+}
+
+/// Says it if a processor is one that nobody knows.
+pub(super) fn warn_if_unknown(target: &str, console: &Console) {
+    if !target::known().any(|known| known.name == target) {
+        let text = format!("target {target} is not known: only what was built for exactly that runs on it");
+        console.event(Event::Warning(&text));
     }
 }
 
@@ -75,11 +88,7 @@ fn host(from: &args::From, console: &Console) -> Option<Host> {
     }
     let mut host = strata_ops::host::detect();
     if let Some(target) = &from.target {
-        if !target::known().any(|known| known.name == target) {
-            let text =
-                format!("target {target} is not known: only what was built for exactly that runs on it");
-            console.event(Event::Warning(&text));
-        }
+        warn_if_unknown(target, console);
         host.target = target.clone();
     }
     if let Some(os) = &from.os

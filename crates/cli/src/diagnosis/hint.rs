@@ -56,6 +56,12 @@ pub(super) fn of(error: &Error) -> Option<String> {
         Error::PrefixMissing { .. } => {
             "`strata install /HASH` puts it back if a cache has it; `strata uninstall /HASH` forgets it"
         }
+        Error::NoLockfile { .. } => "make its specs concrete: `spack -e ENV concretize`",
+        Error::Lockfile { .. } => "let Spack write it anew: `spack -e ENV concretize --force`",
+        Error::EmptyEnvironment { .. } => "add specs to it: `spack -e ENV add SPEC`",
+        Error::NotInstalled { .. } => {
+            "install them: `spack -e ENV install`, or `strata install /HASH` if a cache has them"
+        }
         Error::NothingInstalled { .. } => "see what is installed with `strata find -l`",
         Error::Panicked => "please report it with the command you ran",
         Error::OtherPadding { .. } => {
@@ -76,6 +82,7 @@ pub(super) fn of(error: &Error) -> Option<String> {
         Error::Config(ConfigError::VariableNotSet { .. }) => {
             "set it, or change the access pair of the mirror; other credentials are not looked for"
         }
+        Error::Image(image) => return super::image::hint(image).or_else(|| by_kind(kind(error))),
         Error::Repository(error) => return of_repository(error),
         _ => return by_kind(kind(error)),
     };
@@ -133,6 +140,15 @@ fn of_repository(error: &strata_oci::Error) -> Option<String> {
         Oci::Transport { trouble: Trouble::UnknownHost, .. } => {
             "check the host's name; behind a proxy, set HTTPS_PROXY".to_owned()
         }
+        Oci::Transport { trouble: Trouble::NoTls, url, .. } => {
+            format!("write it as oci+http://{}/…, if that registry is to be spoken to without TLS", host(url))
+        }
+        Oci::ManyPlatforms { .. } => "say for which: `--platform OS/ARCHITECTURE`".to_owned(),
+        Oci::NoSuchImage { .. } => "check the name and the tag; `HOST/NAME` alone is the tag `latest`".to_owned(),
+        Oci::NoSuchMember { .. } => {
+            "the image was copied there in part: copy it with all its platforms, or take it from where it is whole"
+                .to_owned()
+        }
         // What is wrong with a certificate comes with what helps.
         Oci::Transport { trouble: Trouble::Tls | Trouble::Redirect, .. } => return None,
         _ => return by_kind(repository_kind(error, error.kind())),
@@ -142,9 +158,14 @@ fn of_repository(error: &strata_oci::Error) -> Option<String> {
 
 /// How to log in to the registry of a URL: `strata login` speaks https unless it is told.
 fn login(url: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap_or(("https", url));
-    let host = rest.split('/').next().unwrap_or(rest);
-    if scheme == "http" { format!("--plain-http {host}") } else { host.to_owned() }
+    let host = host(url);
+    if url.starts_with("http://") { format!("--plain-http {host}") } else { host.to_owned() }
+}
+
+/// The host of a URL, with its port.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or(rest)
 }
 
 fn perhaps_meant(spec: &str) -> Option<String> {
@@ -153,7 +174,7 @@ fn perhaps_meant(spec: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Error, login, of};
+    use super::{Error, host, login, of};
 
     #[test]
     fn a_spec_that_looks_like_a_slip_gets_the_one_that_was_meant() {
@@ -166,5 +187,6 @@ mod tests {
     fn logging_in_is_to_the_same_registry_in_the_same_way() {
         assert_eq!(login("https://ghcr.io/v2/joe/manifests/x"), "ghcr.io");
         assert_eq!(login("http://localhost:5000/v2/"), "--plain-http localhost:5000");
+        assert_eq!(host("https://[::1]:5000/v2/base/manifests/1"), "[::1]:5000");
     }
 }

@@ -119,6 +119,32 @@ fn push(world: &World, store: &Path, url: &str, jobs: &str, specs: &[String]) ->
     world.run(fixed.into_iter().chain(specs.iter().map(String::as_str)))
 }
 
+/// The roots of `golden/push/configs/devenv.json`, in order.
+const ENVIRONMENT: [&str; 5] = ["python", "libxml2", "zstd", "curl", "vim"];
+
+/// Tags an image of several roots, and compares it with the one that Spack made of them.
+fn compare_environment(world: &World, store: &Path, url: &str, repository: &dyn Repository) {
+    let Some(path) = golden::file("push/configs/devenv.json") else {
+        return golden::skipped("environment", "no push/configs/devenv.json in the golden data");
+    };
+    let config: Value = serde_json::from_str(&golden::text(&path)).unwrap();
+    let fixed = ["--store", text(store), "buildcache", "push", "--tag", "devenv", url];
+    world.ok(fixed.iter().chain(&ENVIRONMENT));
+    let reference = ManifestRef::Tag("devenv".parse().unwrap());
+    let (_, manifest) = image_manifest(repository, &reference).unwrap().unwrap();
+    let ours = image_config(repository, &manifest).unwrap();
+    let diff_ids: Vec<String> = ours.root_fs.diff_ids.iter().map(ToString::to_string).collect();
+    assert_eq!(serde_json::to_value(diff_ids).unwrap(), config["rootfs"]["diff_ids"]);
+    // Directories of externals are in it as far as this machine has them.
+    let is_here = |path: &&str| !path.starts_with("/usr/") || Path::new(path).is_dir();
+    let here = |entry: &Value| {
+        let (name, value) = entry.as_str().unwrap().split_once('=').unwrap();
+        format!("{name}={}", value.split(':').filter(is_here).collect::<Vec<_>>().join(":"))
+    };
+    let expected: Vec<String> = config["config"]["Env"].as_array().unwrap().iter().map(here).collect();
+    assert_eq!(ours.config.env, expected);
+}
+
 fn leave_out_incomplete(pushed: &Value, golden: &mut Packages) {
     for package in pushed.as_array().unwrap() {
         if package["missing_layers"].as_array().is_some_and(|missing| !missing.is_empty()) {
@@ -168,6 +194,15 @@ fn a_cache_is_the_one_spack_makes() {
         assert_eq!(again["result"]["push"]["pushed"].as_array().unwrap().len(), 0);
         assert_eq!(again["result"]["push"]["present"].as_array().unwrap().len(), tags.len());
         assert_eq!(again["result"]["index"]["written"], false);
+
+        if is_complete {
+            let url = world.layout("cache-1");
+            let repository =
+                strata_oci::open(&url.parse().unwrap(), &strata_oci::Transport::default(), None).unwrap();
+            compare_environment(&world, &store, &url, &*repository);
+        } else {
+            golden::skipped("environment", "some of the packages are not on disk in this store");
+        }
 
         let Some(registry) = DockerRegistry::start() else {
             golden::skipped("a_cache_is_the_one_spack_makes", "there is no docker-registry");

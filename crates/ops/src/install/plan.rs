@@ -1,20 +1,17 @@
 //! What has to be installed, where it goes and where it comes from.
 
 use crate::error::Error;
-use crate::index::spec_in;
+use crate::locate::{Located, locate};
+use crate::parallel;
 use crate::report::{Event, Reporter};
 use crate::resolve::{Chosen, Mirror, Resolved};
-use crate::{package_tag, parallel};
 use serde::Serialize;
 use std::collections::HashMap;
 use std::path::PathBuf;
 use strata_layer::relocate::RelocateError;
-use strata_oci::{Descriptor, Digest, ErrorKind, ManifestRef, image_config, image_manifest};
+use strata_oci::{Descriptor, Digest};
 use strata_spec::{DagHash, Database, Node, NodeSource, closure};
 use strata_store::{RegistrationError, StoreRoot, is_recordable, layout};
-
-/// The newest `buildcache_layout_version` that is understood.
-const NEWEST_LAYOUT: u64 = 3;
 
 /// A package that will be installed.
 #[derive(Debug, Serialize)]
@@ -111,7 +108,7 @@ pub fn plan(
     }
     reporter.event(Event::Phase("Locating layers"));
     let places =
-        parallel::map(&missing, parallel::REQUESTS, |node| locate(node, mirrors, resolved, reporter))?;
+        parallel::map(&missing, parallel::REQUESTS, |node| place_of(node, mirrors, resolved, reporter))?;
     for (node, place) in missing.into_iter().zip(places) {
         let Some(prefix) = layout::prefix(root, database, node) else { continue };
         plan.to_install.push(PlannedInstall {
@@ -146,25 +143,15 @@ fn check_installable(node: &Node) -> Result<(), Error> {
     Ok(())
 }
 
-/// Finds the layer of a package in the first mirror that has it; those whose index says so are asked first.
-fn locate(
+/// Where the layer of a package is.
+fn place_of(
     node: &Node,
     mirrors: &[Mirror],
     resolved: &Resolved,
     reporter: &dyn Reporter,
 ) -> Result<Place, Error> {
-    let mut failures = Vec::new();
-    let known = resolved.mirrors_with(&node.hash);
-    let others = (0..mirrors.len()).filter(|at| !known.contains(at));
-    for at in known.iter().copied().chain(others) {
-        let mirror = &mirrors[at];
-        let question = || place_in(node, at, mirror);
-        if let Some(place) = mirror.ask(mirrors.len() > 1, &mut failures, reporter, question)? {
-            return Ok(place);
-        }
-    }
-    if !failures.is_empty() {
-        return Err(Error::Unasked { spec: node.label(), failures });
+    if let Some(Located { mirror, layer, config, .. }) = locate(node, mirrors, resolved, reporter)? {
+        return Ok(Place { mirror, layer, diff_id: config.root_fs.diff_ids.last().copied() });
     }
     let dependent = resolved.roots.iter().filter(|root| **root != node.hash).find_map(|r| resolved.node(r));
     Err(match dependent {
@@ -176,29 +163,4 @@ fn locate(
             place: mirrors.iter().map(|m| m.repository.url().to_string()).collect::<Vec<_>>().join(", "),
         },
     })
-}
-
-/// The layer of a package in one mirror, its config checked: the right spec, of a layout that is understood.
-fn place_in(node: &Node, at: usize, mirror: &Mirror) -> Result<Option<Place>, Error> {
-    let repository = &*mirror.repository;
-    let tag = package_tag::of(node)?;
-    let place = || repository.url().to_string();
-    let not_a_package = || Error::NotAPackage { tag: tag.to_string(), place: place() };
-    let Some((_, manifest)) = image_manifest(repository, &ManifestRef::Tag(tag.clone()))? else {
-        return Ok(None);
-    };
-    let config = image_config(repository, &manifest).map_err(|error| match error.kind() {
-        ErrorKind::NotFound => not_a_package(),
-        _ => error.into(),
-    })?;
-    let layer = manifest.layers.last().cloned().ok_or_else(not_a_package)?;
-    let version = config.extra.get("buildcache_layout_version").and_then(|v| v.get().parse::<u64>().ok());
-    if let Some(version) = version.filter(|version| *version > NEWEST_LAYOUT) {
-        return Err(Error::UnknownLayout { tag: tag.to_string(), place: place(), version });
-    }
-    let spec = spec_in(&config, repository, tag.as_str())?;
-    if spec.root().hash != node.hash {
-        return Err(Error::WrongPackage { tag: tag.to_string(), place: place(), found: spec.root().label() });
-    }
-    Ok(Some(Place { mirror: at, layer, diff_id: config.root_fs.diff_ids.last().copied() }))
 }

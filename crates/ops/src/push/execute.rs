@@ -4,24 +4,30 @@
 //! they may be written (`tagging.rs`): a reader never sees a tag whose blobs are missing, and an interrupted push leaves
 //! whole packages behind.
 
-use super::PushSummary;
-use super::image::LayerInfo;
+use super::bases::Bases;
+use super::environments::Environments;
 use super::journal::{Installed, Journal};
 use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
 use super::scratch::Scratch;
 use super::tagging::Image;
+use super::{Failure, PushSummary, package};
+use crate::environment::Cached;
 use crate::error::Error;
+use crate::image::ImageError;
+use crate::image::assemble::LayerInfo;
+use crate::image::merged::Merger;
+use crate::parallel;
 use crate::report::{Action, Event, Reporter};
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::time::Instant;
 use strata_layer::gzip::writer::CompressorPool;
 use strata_oci::{BlobSource, Repository};
-use strata_spec::{DagHash, Database, Node, NodeSource};
+use strata_spec::{DagHash, Database, Node, NodeSource, closure};
 use strata_store::StoreRoot;
 
 /// Threads that talk to the registry; each holds one spooled layer, and one more may wait.
@@ -54,6 +60,9 @@ pub(super) struct Context<'c> {
     pub(super) request: &'c PushRequest,
     pub(super) reporter: &'c dyn Reporter,
     journal: Option<Journal>,
+    pub(super) bases: Bases,
+    pub(super) merger: Merger,
+    pub(super) environments: Environments,
 }
 
 /// Does what `plan` says. Failures of single packages are in the summary; the rest goes on.
@@ -65,13 +74,30 @@ pub fn execute(
     plan: PushPlan,
     reporter: &dyn Reporter,
 ) -> Result<PushSummary, Error> {
-    let PushPlan { to_push, present, present_hashes: mut tagged, unavailable, failed } = plan;
-    let mut summary = PushSummary { pushed: Vec::new(), present, unavailable, failed, resumed: Vec::new() };
+    let PushPlan { to_push, present, present_hashes: mut tagged, unavailable, failed, image, roots, bases } =
+        plan;
+    let mut summary = PushSummary { present, unavailable, failed, ..PushSummary::default() };
     let journals = request.journals.as_deref();
     let journal = journals.map(|directory| Journal::open(directory, repository, root, request.force));
-    let context = Context { database, root, repository, request, reporter, journal };
+    bases.provide(request.base.as_ref(), repository, reporter)?;
+    let image = image.map(|_| roots);
+    let (mut layers, environments) =
+        prepare(database, repository, request, &to_push, image.as_ref(), &bases, reporter);
+    let merger = Merger::new(request.kept.as_deref(), request.jobs);
+    let context =
+        Context { database, root, repository, request, reporter, journal, bases, merger, environments };
     if !to_push.is_empty() {
-        context.push(&to_push, &mut summary)?;
+        context.push(&to_push, &mut layers, &mut summary)?;
+    }
+    if let (Some(roots), Some(tag)) = (image, &request.tag) {
+        let written = match summary.failed.is_empty() {
+            true => context.tag_image(tag, &roots, &mut layers),
+            false => Err(Error::Image(ImageError::ImageNotTagged { tag: tag.to_string() })),
+        };
+        match written {
+            Ok(image) => summary.image = Some(image),
+            Err(error) => summary.failed.push(Failure::new(tag.to_string(), error)),
+        }
     }
     if let Some(journal) = &context.journal {
         tagged.extend(summary.hashes());
@@ -81,6 +107,42 @@ pub fn execute(
     Ok(summary)
 }
 
+/// What is to be known before anything is tagged: the layers that the cache has of packages which are not pushed, and the
+/// environments of all images. A package that cannot be looked up now is looked up again when it is needed.
+fn prepare(
+    database: &Database,
+    repository: &dyn Repository,
+    request: &PushRequest,
+    to_push: &[Planned],
+    image: Option<&Vec<DagHash>>,
+    bases: &Bases,
+    reporter: &dyn Reporter,
+) -> (HashMap<DagHash, LayerInfo>, Environments) {
+    let mut images: Vec<Vec<DagHash>> = to_push.iter().map(|planned| vec![planned.hash.clone()]).collect();
+    images.extend(image.cloned().filter(|roots| roots.len() != 1));
+    images.extend(image.cloned().filter(|roots| roots.len() == 1 && !images.contains(roots)));
+    let roots: Vec<&Node> = images.iter().flatten().filter_map(|hash| database.node(hash)).collect();
+    let packed: HashSet<&DagHash> = to_push.iter().map(|planned| &planned.hash).collect();
+    let mut unknown = closure(database, &roots).unwrap_or_default();
+    // What is pushed by force may be there, with an environment that only its builder could tell.
+    unknown.retain(|node| request.force || !packed.contains(&node.hash));
+    let retagged = to_push.iter().filter_map(|p| Some((p.hash.clone(), p.in_cache.as_deref()?.clone())));
+    let mut known: HashMap<DagHash, package::InCache> = retagged.collect();
+    unknown.retain(|node| !known.contains_key(&node.hash));
+    let found = parallel::map(&unknown, parallel::REQUESTS, |node| {
+        Ok::<_, std::convert::Infallible>(package::in_cache(repository, node).ok().flatten())
+    });
+    let found = found.unwrap_or_else(|never| match never {});
+    known.extend(unknown.iter().zip(found).filter_map(|(node, found)| Some((node.hash.clone(), found?))));
+
+    let cached: HashMap<DagHash, Cached> =
+        known.iter().map(|(hash, package)| (hash.clone(), package.environment.clone())).collect();
+    known.retain(|hash, _| !packed.contains(hash));
+    let layers = known.into_iter().map(|(hash, package)| (hash, package.layer)).collect();
+    let wanted = request.base.is_some() || request.tag.is_some();
+    (layers, Environments::of(images, wanted, &request.environment, database, bases, &cached, reporter))
+}
+
 /// Something that grows with the number of files, without walking them: the size of the install manifest.
 fn size_hint(prefix: &Path) -> u64 {
     std::fs::metadata(prefix.join(".spack/install_manifest.json")).map_or(0, |m| m.len())
@@ -88,11 +150,19 @@ fn size_hint(prefix: &Path) -> u64 {
 
 impl Context<'_> {
     /// Packs, uploads and tags; what an interrupted push uploaded is only tagged.
-    fn push(&self, to_push: &[Planned], summary: &mut PushSummary) -> Result<(), Error> {
-        let uploaded = self.uploaded_before(to_push)?;
+    fn push(
+        &self,
+        to_push: &[Planned],
+        layers: &mut HashMap<DagHash, LayerInfo>,
+        summary: &mut PushSummary,
+    ) -> Result<(), Error> {
+        let mut uploaded = self.uploaded_before(to_push)?;
+        let resumed = to_push.iter().filter(|p| uploaded.contains_key(&p.hash));
+        summary.resumed.extend(resumed.map(Planned::label));
+        let retagged = to_push.iter().filter_map(|p| Some((p.hash.clone(), p.in_cache.as_ref()?.layer)));
+        uploaded.extend(retagged);
         let (resumed, mut to_pack): (Vec<&Planned>, Vec<&Planned>) =
             to_push.iter().partition(|p| uploaded.contains_key(&p.hash));
-        summary.resumed.extend(resumed.iter().map(|p| p.label()));
         self.reporter.event(Event::Expect(Action::Push, to_pack.len()));
         let scratch = Scratch::for_repository(self.repository)?;
         let jobs = NonZeroUsize::new(self.request.jobs).unwrap_or(NonZeroUsize::MIN);
@@ -128,7 +198,7 @@ impl Context<'_> {
                 scope.spawn(move || self.serve(task_queue, tag_queue, &outcomes));
             }
             drop(outcomes);
-            self.coordinate(to_push, &results, &tag_tasks, summary);
+            self.coordinate(to_push, &results, &tag_tasks, layers, summary);
             // Upload threads end when nothing more is to be tagged.
             drop(tag_tasks);
         });

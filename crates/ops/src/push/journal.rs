@@ -11,9 +11,9 @@
 //! may have been about one package of many. Whatever is wrong with the file, or lost from it when two pushes end at once,
 //! only means that more is packed again.
 
-use super::image::LayerInfo;
 use super::plan::Planned;
 use crate::error::Error;
+use crate::image::assemble::LayerInfo;
 use crate::parallel;
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};

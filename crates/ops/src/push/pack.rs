@@ -1,8 +1,8 @@
 //! One prefix → one spooled layer.
 
-use super::image::LayerInfo;
 use super::scratch::Scratch;
 use crate::error::Error;
+use crate::image::assemble::LayerInfo;
 use std::path::Path;
 use strata_layer::BuildInfo;
 use strata_layer::gzip::writer::CompressorPool;

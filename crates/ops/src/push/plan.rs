@@ -1,16 +1,22 @@
 //! Which packages a push is about: selected, with their runtime closure, and not in the cache yet.
 
 use super::Failure;
+use super::bases::Bases;
+use super::environments::Sources;
+use super::package::{self, InCache};
 use crate::error::Error;
+use crate::image::ImageError;
+use crate::image::assemble::refuse_several_architectures;
+use crate::image::{BaseSource, Budget};
 use crate::package_tag;
 use crate::parallel;
 use crate::report::{Event, Reporter};
 use crate::select::{self, Selection};
 use serde::Serialize;
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
-use strata_oci::{Repository, TagName};
-use strata_spec::{AbstractSpec, DagHash, Database, Node, closure};
+use strata_oci::{ImageReference, Repository, TagName};
+use strata_spec::{AbstractSpec, DagHash, Database, Node, NodeSource, closure};
 
 /// Which part of the closure to push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -31,8 +37,20 @@ pub struct PushRequest {
     pub specs: Vec<AbstractSpec>,
     /// Which part of their closure.
     pub only: Only,
-    /// Push again what the cache has already.
+    /// Push again what the cache has already. With a base, its layers are not packed again: only the images are made anew.
     pub force: bool,
+    /// What the images are put on.
+    pub base: Option<BaseSource>,
+    /// The tag of one image of all roots and what they need, to be written beside the packages' own.
+    pub tag: Option<TagName>,
+    /// Write that image even if layers are missing from it.
+    pub allow_incomplete: bool,
+    /// How many layers an image may have on top of its base.
+    pub budget: Budget,
+    /// What the environments of images are made of.
+    pub environment: Sources,
+    /// Where it is remembered which C library a base has, and what layers were merged.
+    pub kept: Option<PathBuf>,
     /// Packages packed at the same time, and threads that compress.
     pub jobs: usize,
     /// `archive_timestamp` for every package (`SOURCE_DATE_EPOCH`); its time of installation otherwise.
@@ -56,6 +74,10 @@ pub struct Planned {
     pub tag: String,
     /// Where it is installed.
     pub prefix: PathBuf,
+    /// Whether the cache has its layer, so that only its image is made anew.
+    pub retag: bool,
+    #[serde(skip)]
+    pub(super) in_cache: Option<Box<InCache>>,
 }
 
 impl Planned {
@@ -72,11 +94,14 @@ pub struct Unavailable {
     pub package: String,
     /// Why not.
     pub reason: String,
+    /// Whether there is nothing of it that an image could have.
+    #[serde(skip)]
+    pub(super) external: bool,
 }
 
 impl Unavailable {
     fn new(node: &Node, reason: &str) -> Self {
-        Self { package: node.label(), reason: reason.to_owned() }
+        Self { package: node.label(), reason: reason.to_owned(), external: node.is_external() }
     }
 }
 
@@ -93,6 +118,25 @@ pub struct PushPlan {
     pub unavailable: Vec<Unavailable>,
     /// What is recorded as installed and is not there.
     pub failed: Vec<Failure>,
+    /// The image of all roots, if one is to be written.
+    pub image: Option<PlannedImage>,
+    #[serde(skip)]
+    pub(super) roots: Vec<DagHash>,
+    #[serde(skip)]
+    pub(super) bases: Bases,
+}
+
+/// An image of several packages that will be written.
+#[derive(Debug, Serialize)]
+pub struct PlannedImage {
+    /// What it will be called.
+    pub reference: String,
+    /// What it will be put on.
+    pub base: Option<String>,
+    /// Labels of its roots.
+    pub roots: Vec<String>,
+    /// Labels of all packages in it, dependencies first.
+    pub packages: Vec<String>,
 }
 
 /// Selects what to push from `database` and asks the cache what it has.
@@ -102,7 +146,8 @@ pub fn plan(
     request: &PushRequest,
     reporter: &dyn Reporter,
 ) -> Result<PushPlan, Error> {
-    let (nodes, mut unavailable) = selected(database, request)?;
+    request.tag.as_ref().map_or(Ok(()), package_tag::refuse)?;
+    let Selected { roots, nodes, mut unavailable } = selected(database, request)?;
     let (mut candidates, mut failed) = (Vec::new(), Vec::new());
     for node in nodes {
         let record = database.records.get(&node.hash).filter(|record| record.installed);
@@ -119,45 +164,138 @@ pub fn plan(
     if candidates.is_empty() && failed.is_empty() && !unavailable.is_empty() {
         return Err(Error::NothingInstalled { packages: unavailable });
     }
+    let image = planned_image(database, repository, request, &roots, &unavailable)?;
 
-    let present_hashes = if request.force {
-        HashSet::new()
+    let mut found = if request.force && request.base.is_none() {
+        HashMap::new()
     } else {
         reporter.event(Event::Phase("Checking what the cache has"));
-        let tags: Vec<(DagHash, TagName)> = candidates
-            .iter()
-            .map(|(node, _)| Ok((node.hash.clone(), package_tag::of(node)?)))
-            .collect::<Result<_, Error>>()?;
-        present_among(repository, &tags)?
+        let nodes: Vec<&Node> = candidates.iter().map(|(node, _)| *node).collect();
+        found_among(repository, &nodes, request.force)?
     };
-    let (mut to_push, mut present) = (Vec::new(), Vec::new());
+    let (mut to_push, mut present, mut present_hashes) = (Vec::new(), Vec::new(), HashSet::new());
     for (node, prefix) in candidates {
-        if present_hashes.contains(&node.hash) {
-            present.push(node.label());
-        } else {
-            to_push.push(Planned {
-                name: node.name.clone(),
-                version: node.version.clone(),
-                hash: node.hash.clone(),
-                tag: package_tag::of(node)?.to_string(),
-                prefix,
-            });
-        }
+        let in_cache = match found.remove(&node.hash) {
+            Some(_) if !request.force => {
+                present.push(node.label());
+                present_hashes.insert(node.hash.clone());
+                continue;
+            }
+            found => found.flatten(),
+        };
+        to_push.push(Planned {
+            name: node.name.clone(),
+            version: node.version.clone(),
+            hash: node.hash.clone(),
+            tag: package_tag::of(node)?.to_string(),
+            prefix,
+            retag: in_cache.is_some(),
+            in_cache,
+        });
     }
-    Ok(PushPlan { to_push, present, present_hashes, unavailable, failed })
+    if let (Some(base), [_, ..]) = (&request.base, &present[..]) {
+        let (count, base) = (present.len(), &base.reference);
+        let text = format!(
+            "{count} of the packages are in the cache and keep the images they have: --force makes them anew on {base}"
+        );
+        reporter.event(Event::Warning(&text));
+    }
+    let bases = bases(database, request, &to_push, &roots, reporter)?;
+    refuse_too_many_layers(database, request, &to_push, &present_hashes, &roots, &bases)?;
+    let roots = roots.into_iter().map(|node| node.hash.clone()).collect();
+    Ok(PushPlan { to_push, present, present_hashes, unavailable, failed, image, roots, bases })
 }
 
-/// The nodes to push, dependencies before dependents, externals left out; and the roots that are recorded only.
-fn selected<'d>(
-    database: &'d Database,
+/// The image of all roots, if one is asked for; refused if it cannot be one.
+fn planned_image(
+    database: &Database,
+    repository: &dyn Repository,
     request: &PushRequest,
-) -> Result<(Vec<&'d Node>, Vec<Unavailable>), Error> {
+    roots: &[&Node],
+    unavailable: &[Unavailable],
+) -> Result<Option<PlannedImage>, Error> {
+    let Some(tag) = &request.tag else { return Ok(None) };
+    let missing = unavailable.iter().filter(|unavailable| !unavailable.external);
+    let packages: Vec<String> = missing.map(|unavailable| unavailable.package.clone()).collect();
+    if !packages.is_empty() && !request.allow_incomplete {
+        return Err(Error::Image(ImageError::Incomplete { place: "this store".to_owned(), packages }));
+    }
+    if roots.is_empty() {
+        return Err(Error::NothingInstalled { packages: unavailable.to_vec() });
+    }
+    let mut nodes = closure(database, roots)?;
+    nodes.reverse();
+    refuse_several_architectures(&nodes)?;
+    let labels = |nodes: &[&Node]| nodes.iter().map(|node| node.label()).collect();
+    Ok(Some(PlannedImage {
+        reference: ImageReference::new(repository.url().clone(), tag.clone()).to_string(),
+        base: request.base.as_ref().map(|base| base.reference.to_string()),
+        roots: labels(roots),
+        packages: labels(&nodes),
+    }))
+}
+
+/// The bases of what is to be tagged.
+fn bases(
+    database: &Database,
+    request: &PushRequest,
+    to_push: &[Planned],
+    roots: &[&Node],
+    reporter: &dyn Reporter,
+) -> Result<Bases, Error> {
+    let mut tagged: Vec<&Node> = to_push.iter().filter_map(|p| database.node(&p.hash)).collect();
+    if request.tag.is_some() {
+        tagged.extend(roots);
+    }
+    if tagged.is_empty() {
+        return Ok(Bases::default());
+    }
+    // A package whose DAG has a hole fails alone, later.
+    let nodes = closure(database, &tagged).unwrap_or(tagged);
+    Bases::load(request.base.as_ref(), &nodes, database, reporter)
+}
+
+/// Refuses images that cannot have as many layers as they need, before anything is packed. What is neither pushed nor in the
+/// cache, as far as is known, takes none.
+fn refuse_too_many_layers(
+    database: &Database,
+    request: &PushRequest,
+    to_push: &[Planned],
+    present: &HashSet<DagHash>,
+    roots: &[&Node],
+    bases: &Bases,
+) -> Result<(), Error> {
+    let with_layer: HashSet<&DagHash> = to_push.iter().map(|planned| &planned.hash).chain(present).collect();
+    let refuse = |image: &[&Node], own_last| {
+        let base = image.first().and_then(|node| bases.of(node)).map_or(0, |base| base.layers.len());
+        // A package whose DAG has a hole fails alone, later.
+        let nodes = closure(database, image).unwrap_or_default();
+        let layers = nodes.iter().filter(|node| with_layer.contains(&node.hash)).count();
+        request.budget.for_packages(layers, own_last, base, 0).map(drop)
+    };
+    let mut packages = to_push.iter().filter_map(|planned| database.node(&planned.hash));
+    packages.try_for_each(|node| refuse(&[node], true))?;
+    if request.tag.is_some() { refuse(roots, false) } else { Ok(()) }
+}
+
+/// What a request selects.
+struct Selected<'d> {
+    /// What it names.
+    roots: Vec<&'d Node>,
+    /// What is to be pushed, dependencies before dependents, externals left out.
+    nodes: Vec<&'d Node>,
+    /// Roots that are recorded only.
+    unavailable: Vec<Unavailable>,
+}
+
+fn selected<'d>(database: &'d Database, request: &PushRequest) -> Result<Selected<'d>, Error> {
     let mut roots: Vec<&Node> = Vec::new();
     let mut unavailable = Vec::new();
     if request.specs.is_empty() {
         let explicit = database.records.values().filter(|record| select::is_ours(record) && record.explicit);
         roots.extend(explicit.map(|record| &record.node));
-        return Ok((closed(database, roots, request.only)?, unavailable));
+        let nodes = closed(database, &roots, request.only)?;
+        return Ok(Selected { roots, nodes, unavailable });
     }
     let selection = Selection::new(database);
     for spec in &request.specs {
@@ -180,20 +318,20 @@ fn selected<'d>(
             Err(error) => return Err(error),
         }
     }
-    Ok((closed(database, roots, request.only)?, unavailable))
+    let mut seen = HashSet::new();
+    roots.retain(|node| seen.insert(&node.hash));
+    let nodes = closed(database, &roots, request.only)?;
+    Ok(Selected { roots, nodes, unavailable })
 }
 
 /// The part of the closure of `roots` that is to be pushed, dependencies before dependents.
-fn closed<'d>(database: &'d Database, roots: Vec<&'d Node>, only: Only) -> Result<Vec<&'d Node>, Error> {
+fn closed<'d>(database: &'d Database, roots: &[&'d Node], only: Only) -> Result<Vec<&'d Node>, Error> {
     let mut nodes = match only {
-        Only::Package => {
-            let mut seen = HashSet::new();
-            roots.into_iter().filter(|n| seen.insert(&n.hash)).collect()
-        }
-        Only::Everything => closure(database, &roots)?,
+        Only::Package => roots.to_vec(),
+        Only::Everything => closure(database, roots)?,
         Only::Dependencies => {
             let hashes: HashSet<&DagHash> = roots.iter().map(|n| &n.hash).collect();
-            let mut nodes = closure(database, &roots)?;
+            let mut nodes = closure(database, roots)?;
             nodes.retain(|n| !hashes.contains(&n.hash));
             nodes
         }
@@ -202,13 +340,28 @@ fn closed<'d>(database: &'d Database, roots: Vec<&'d Node>, only: Only) -> Resul
     Ok(nodes)
 }
 
-/// Which of the tagged packages the cache has. "Not found" is an answer; anything else is an error.
-fn present_among(
+/// Which of `nodes` the cache has; "not found" is an answer, anything else is an error. With `read`, what it has of them,
+/// if that is a package whose layer is there: what is none is to be pushed again.
+fn found_among(
     repository: &dyn Repository,
-    tags: &[(DagHash, TagName)],
-) -> Result<HashSet<DagHash>, Error> {
-    let found = parallel::map(tags, parallel::REQUESTS, |(hash, tag)| {
-        Ok::<_, Error>(repository.resolve(tag)?.map(|_| hash.clone()))
+    nodes: &[&Node],
+    read: bool,
+) -> Result<HashMap<DagHash, Option<Box<InCache>>>, Error> {
+    let tags: Vec<(&Node, TagName)> =
+        nodes.iter().map(|node| Ok((*node, package_tag::of(node)?))).collect::<Result<_, Error>>()?;
+    let found = parallel::map(&tags, parallel::REQUESTS, |(node, tag)| {
+        if !read {
+            return Ok(repository.resolve(tag)?.map(|_| (node.hash.clone(), None)));
+        }
+        match package::in_cache(repository, node) {
+            Ok(Some(package)) if !package.keys.is_empty() => {
+                let is_there = repository.blob_size(&package.layer.digest)? == Some(package.layer.size);
+                Ok(is_there.then(|| (node.hash.clone(), Some(Box::new(package)))))
+            }
+            Ok(_) => Ok(None),
+            Err(error) if error.is_about_content() => Ok(None),
+            Err(error) => Err(error),
+        }
     })?;
     Ok(found.into_iter().flatten().collect())
 }

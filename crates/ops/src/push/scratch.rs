@@ -11,23 +11,24 @@ use std::path::{Path, PathBuf};
 use strata_oci::Repository;
 use tempfile::TempDir;
 
+/// How the directories of pushes begin.
 const PREFIX: &str = "strata-push-";
 
 /// A directory for spool files: beside the blobs of a layout, so that an upload is a rename, else a temporary one.
-pub(super) enum Scratch {
+pub(crate) enum Scratch {
     Layout(PathBuf),
     Temporary(Locked),
 }
 
-/// A temporary directory that other pushes leave alone.
-pub(super) struct Locked {
+/// A temporary directory that others of its kind leave alone.
+pub(crate) struct Locked {
     directory: TempDir,
     _lock: File,
 }
 
 impl Scratch {
     /// The best place for layers of `repository`.
-    pub(super) fn for_repository(repository: &dyn Repository) -> Result<Self, Error> {
+    pub(crate) fn for_repository(repository: &dyn Repository) -> Result<Self, Error> {
         match repository.scratch_dir() {
             Some(path) => Ok(Self::Layout(path)),
             None => Self::temporary(&std::env::temp_dir()),
@@ -36,30 +37,40 @@ impl Scratch {
 
     fn temporary(parent: &Path) -> Result<Self, Error> {
         let refused = |source| Error::Spool { path: parent.to_owned(), temporary: true, source };
-        let locked = Locked::below(parent).map_err(refused)?;
-        locked.remove_abandoned(parent);
-        Ok(Self::Temporary(locked))
+        Ok(Self::Temporary(Locked::below(parent, PREFIX).map_err(refused)?))
     }
 
     /// The error that nothing can be written there.
-    pub(super) fn refused(&self, source: io::Error) -> Error {
+    pub(crate) fn refused(&self, source: io::Error) -> Error {
         let temporary = matches!(self, Self::Temporary(_));
         Error::Spool { path: self.path().to_owned(), temporary, source }
     }
 
     /// The directory.
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         match self {
             Self::Layout(path) => path,
-            Self::Temporary(locked) => locked.directory.path(),
+            Self::Temporary(locked) => locked.path(),
         }
     }
 }
 
 impl Locked {
-    fn below(parent: &Path) -> io::Result<Self> {
+    /// A directory in `parent` whose name begins with `prefix`. Others that do and that nobody holds are removed.
+    pub(crate) fn below(parent: &Path, prefix: &str) -> io::Result<Self> {
+        let locked = Self::made(parent, prefix)?;
+        locked.remove_abandoned(parent, prefix);
+        Ok(locked)
+    }
+
+    /// The directory.
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    fn made(parent: &Path, prefix: &str) -> io::Result<Self> {
         loop {
-            let directory = tempfile::Builder::new().prefix(PREFIX).tempdir_in(parent)?;
+            let directory = tempfile::Builder::new().prefix(prefix).tempdir_in(parent)?;
             // Another push may take it for an abandoned one until it is locked.
             let lock = match File::open(directory.path()) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -73,14 +84,14 @@ impl Locked {
         }
     }
 
-    /// Removes what pushes of this user that were killed left in `parent`. What cannot be removed stays.
-    fn remove_abandoned(&self, parent: &Path) {
+    /// Removes what processes of this user that were killed left in `parent`. What cannot be removed stays.
+    fn remove_abandoned(&self, parent: &Path, prefix: &str) {
         let (Ok(ours), Ok(entries)) = (fs::metadata(self.directory.path()), fs::read_dir(parent)) else {
             return;
         };
         for entry in entries
             .flatten()
-            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()))
+            .filter(|entry| entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()))
         {
             // Not of what a symbolic link leads to.
             let is_ours = entry.metadata().is_ok_and(|found| found.is_dir() && found.uid() == ours.uid());

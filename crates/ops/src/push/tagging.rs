@@ -3,55 +3,84 @@
 //! The coordinator hears what became of each package, and hands one on to be tagged once its layer is in the cache and
 //! everything it depends on at run time is tagged (or has failed).
 
-use super::environment::Environment;
 use super::execute::{Context, Outcome, Task};
-use super::image::{self, LayerInfo, layer_in_cache};
+use super::package::{self, in_cache};
 use super::plan::Planned;
 use super::{Failure, PushSummary, Pushed};
 use crate::error::Error;
+use crate::image::assemble::{Assembly, LayerInfo, Runtime, assemble};
 use crate::report::{Action, Event};
 use crate::{package_tag, parallel};
 use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
-use strata_oci::BlobSource;
 use strata_spec::{ConcreteSpec, DagHash, Node, closure};
 
-/// Everything a package's config and manifest are made of.
+/// What Linux takes for one variable (`MAX_ARG_STRLEN`).
+pub(crate) const LONGEST_VARIABLE: usize = 131_072;
+
+/// The layers of an image that is to be written.
 pub(super) struct Image {
-    layers: Vec<LayerInfo>,
-    /// Of the package and what it needs, dependencies before dependents.
-    prefixes: Vec<PathBuf>,
-    missing_layers: Vec<String>,
+    /// By package.
+    pub(super) layers: HashMap<DagHash, LayerInfo>,
+    /// Labels of packages without one.
+    pub(super) missing_layers: Vec<String>,
 }
 
 impl Context<'_> {
     /// Writes config and manifest of a package whose layers are all in the cache.
     pub(super) fn tag(&self, planned: &Planned, image: &Image) -> Result<(), Error> {
         let node = self.node(planned)?;
-        let spec = ConcreteSpec::collect(self.database, node, self.database.spec_version())?;
-        let layers: Vec<&LayerInfo> = image.layers.iter().collect();
-        let mut environment = Environment::without_base();
-        for prefix in &image.prefixes {
-            environment.prepend_prefix(prefix);
+        let environment = self.environments.get(std::slice::from_ref(&node.hash))?;
+        for (name, length) in environment.over_limit() {
+            self.reporter.event(Event::Warning(&format!(
+                "the image of {} will not run: {name} of its environment has {length} bytes, and no program starts with \
+                 more than {LONGEST_VARIABLE}",
+                planned.label()
+            )));
         }
-        let config = image::config(&spec, &layers, &environment, self.timestamp(planned))?;
-        let manifest = image::manifest(node, &config, &layers);
-        let _ = self.repository.put_blob(&BlobSource::bytes(config))?;
-        self.repository.put_manifest(&package_tag::of(node)?, &manifest.media_type, &manifest.to_bytes()?)?;
+        let keys = match &planned.in_cache {
+            Some(package) => package.keys.clone(),
+            None => {
+                let spec = ConcreteSpec::collect(self.database, node, self.database.spec_version())?;
+                let not_whole = || Error::NoSuchSpec { spec: planned.label(), place: "this push".to_owned() };
+                let own = image.layers.get(&node.hash).ok_or_else(not_whole)?;
+                package::keys(&spec, own, self.timestamp(&node.hash))?
+            }
+        };
+        let nodes = self.runtime_closure(&[node])?;
+        let assembled = assemble(
+            &Assembly {
+                nodes: &nodes,
+                layers: &image.layers,
+                elsewhere: &HashMap::new(),
+                roots: &[node],
+                base: self.bases.of(node),
+                environment: &environment,
+                runtime: &Runtime::default(),
+                budget: self.request.budget,
+                merger: &self.merger,
+                created: None,
+                view: None,
+                package: Some(keys),
+            },
+            self.repository,
+            self.reporter,
+        )?;
+        assembled.tag(&package_tag::of(node)?, self.repository)?;
         Ok(())
     }
 
-    /// The package's runtime closure without externals, dependencies before dependents: the order of layers.
-    fn runtime_closure(&self, planned: &Planned) -> Result<Vec<&Node>, Error> {
-        let mut nodes = closure(self.database, &[self.node(planned)?])?;
+    /// The runtime closure of packages without externals, dependencies before dependents: the order of layers.
+    pub(super) fn runtime_closure<'n>(&'n self, roots: &[&'n Node]) -> Result<Vec<&'n Node>, Error> {
+        let mut nodes = closure(self.database, roots)?;
         nodes.reverse();
         Ok(nodes)
     }
 
-    fn timestamp(&self, planned: &Planned) -> Timestamp {
-        let installed = self.database.records.get(&planned.hash).and_then(|r| r.installation_time);
+    /// The time that a package has: `SOURCE_DATE_EPOCH`, or when it was installed.
+    pub(super) fn timestamp(&self, hash: &DagHash) -> Timestamp {
+        let installed = self.database.records.get(hash).and_then(|r| r.installation_time);
         let installed = installed.and_then(|t| Timestamp::from_microsecond((t * 1e6) as i64).ok());
         self.request.timestamp.or(installed).unwrap_or(Timestamp::UNIX_EPOCH)
     }
@@ -62,9 +91,9 @@ impl Context<'_> {
         planned: &'p [Planned],
         results: &Receiver<Outcome<'p>>,
         tags: &Sender<Task<'p>>,
+        layers: &mut HashMap<DagHash, LayerInfo>,
         summary: &mut PushSummary,
     ) {
-        let mut layers: HashMap<DagHash, LayerInfo> = HashMap::new();
         let mut untagged: HashSet<DagHash> = planned.iter().map(|p| p.hash.clone()).collect();
         let mut waiting: Vec<(&'p Planned, Vec<&Node>)> = Vec::new();
         let mut known_absent: HashSet<DagHash> = HashSet::new();
@@ -72,16 +101,18 @@ impl Context<'_> {
         while !untagged.is_empty() {
             let Ok(outcome) = results.recv() else { break };
             match outcome {
-                Outcome::Uploaded(package, layer) => match self.runtime_closure(package) {
-                    Ok(closure) => {
-                        layers.insert(package.hash.clone(), layer);
-                        waiting.push((package, closure));
+                Outcome::Uploaded(package, layer) => {
+                    match self.node(package).and_then(|node| self.runtime_closure(&[node])) {
+                        Ok(closure) => {
+                            layers.insert(package.hash.clone(), layer);
+                            waiting.push((package, closure));
+                        }
+                        Err(error) => {
+                            untagged.remove(&package.hash);
+                            self.failed(Action::Tag, package, error, summary);
+                        }
                     }
-                    Err(error) => {
-                        untagged.remove(&package.hash);
-                        self.failed(Action::Tag, package, error, summary);
-                    }
-                },
+                }
                 Outcome::Tagged(package, image) => {
                     untagged.remove(&package.hash);
                     summary.pushed.push(self.pushed(package, image));
@@ -102,7 +133,7 @@ impl Context<'_> {
                         waiting.push((package, closure));
                         continue;
                     }
-                    match self.image(&closure, &mut layers, &mut known_absent) {
+                    match self.image(&closure, layers, &mut known_absent) {
                         Ok(image) => drop(tags.send(Task::Tag(package, image))),
                         Err(error) => {
                             unsettled = true;
@@ -122,7 +153,7 @@ impl Context<'_> {
     }
 
     /// The layers of a package's image. A dependency that this push is not about is looked up in the cache.
-    fn image(
+    pub(super) fn image(
         &self,
         closure: &[&Node],
         layers: &mut HashMap<DagHash, LayerInfo>,
@@ -130,20 +161,17 @@ impl Context<'_> {
     ) -> Result<Image, Error> {
         let mut unknown = closure.to_vec();
         unknown.retain(|n| !layers.contains_key(&n.hash) && !known_absent.contains(&n.hash));
-        let found =
-            parallel::map(&unknown, parallel::REQUESTS, |node| layer_in_cache(self.repository, node))?;
-        for (node, layer) in unknown.into_iter().zip(found) {
-            match layer {
-                Some(layer) => drop(layers.insert(node.hash.clone(), layer)),
+        let found = parallel::map(&unknown, parallel::REQUESTS, |node| in_cache(self.repository, node))?;
+        for (node, found) in unknown.into_iter().zip(found) {
+            match found {
+                Some(package) => drop(layers.insert(node.hash.clone(), package.layer)),
                 None => drop(known_absent.insert(node.hash.clone())),
             }
         }
-        let mut image = Image { layers: Vec::new(), prefixes: Vec::new(), missing_layers: Vec::new() };
+        let mut image = Image { layers: HashMap::new(), missing_layers: Vec::new() };
         for node in closure {
-            let path = self.database.records.get(&node.hash).and_then(|record| record.path.as_ref());
-            image.prefixes.extend(path.map(PathBuf::from));
             match layers.get(&node.hash) {
-                Some(layer) => image.layers.push(*layer),
+                Some(layer) => drop(image.layers.insert(node.hash.clone(), *layer)),
                 None => image.missing_layers.push(node.label()),
             }
         }
@@ -158,7 +186,7 @@ impl Context<'_> {
                 image.missing_layers.join(", ")
             )));
         }
-        let own = image.layers.last();
+        let own = image.layers.get(&package.hash);
         let pushed = Pushed {
             name: package.name.clone(),
             version: package.version.clone(),

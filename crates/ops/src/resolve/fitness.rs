@@ -164,6 +164,11 @@ impl<'s> Fitness<'s> {
                 });
             };
             match verdicts.get(&key(dependency)) {
+                Some(Verdict::Unusable { obstacle: Obstacle::NotCached { .. }, .. })
+                    if self.stock.tolerates_missing() =>
+                {
+                    None
+                }
                 Some(Verdict::Unusable { below, obstacle }) => {
                     let below = below.clone().unwrap_or_else(|| dependency.label());
                     Some(Verdict::Unusable { below: Some(below), obstacle: obstacle.clone() })

@@ -28,6 +28,8 @@ pub struct Stock<'m> {
     remembered: Vec<(usize, LastKnown)>,
     /// What the only mirror said, where there is one and it could not be asked.
     refusal: Option<Error>,
+    /// Whether a package may be chosen although something that it needs is in no mirror.
+    tolerates_missing: bool,
 }
 
 /// What is known of one mirror: its index, or some of its packages.
@@ -69,6 +71,7 @@ impl<'m> Stock<'m> {
             unasked: Vec::new(),
             remembered: Vec::new(),
             refusal: None,
+            tolerates_missing: false,
         };
         let mut without_index = Vec::new();
         for (at, catalog) in stock.ask(&all(mirrors), reporter, |mirror| {
@@ -261,6 +264,16 @@ impl<'m> Stock<'m> {
     /// Where was looked, for messages: the names of the mirrors.
     pub(crate) fn place(&self) -> String {
         self.mirrors.iter().map(|mirror| mirror.name.as_str()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Lets packages be chosen whose dependencies are in no mirror, for what is to be done without these.
+    pub fn tolerate_missing(&mut self, tolerates: bool) {
+        self.tolerates_missing = tolerates;
+    }
+
+    /// Whether a package may be chosen although something that it needs is in no mirror.
+    pub(crate) fn tolerates_missing(&self) -> bool {
+        self.tolerates_missing
     }
 
     /// The mirrors that could not be asked.

@@ -3,16 +3,22 @@
 use crate::args::buildcache::{Only, Push};
 use crate::commands::{specs, store};
 use crate::diagnosis::Diagnosis;
-use crate::output::{Outcome, counts, packages};
+use crate::output::{Outcome, bytes, counts, packages};
 use crate::progress::Console;
 use crate::registries::Registries;
 use crate::settings::Settings;
 use serde_json::json;
 use std::fmt::Write;
 use std::sync::Arc;
+use strata_oci::RepositoryUrl;
+use strata_ops::environment::Inspections;
+use strata_ops::image::ImageError;
+use strata_ops::image::{BaseSource, Budget};
+use strata_ops::locked::Locked;
 use strata_ops::mirror::Direction;
-use strata_ops::push::{self, PushPlan, PushRequest, PushSummary};
+use strata_ops::push::{self, PushPlan, PushRequest, PushSummary, Sources};
 use strata_ops::{Event, Reporter, index};
+use strata_spec::{AbstractSpec, Database};
 
 /// What to do when packages were pushed and the index could not be brought up to date.
 const NOT_INDEXED: &str =
@@ -20,9 +26,13 @@ const NOT_INDEXED: &str =
 
 /// Pushes installed packages.
 pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
+    refuse_package_tag(args)?;
     let registries = Registries::sending(args.upload, settings, console)?;
+    let store = store(settings)?;
+    let database = store.read().map_err(strata_ops::Error::from)?;
+    let repository = registries.open(&args.mirror, Direction::Push)?;
     let request = PushRequest {
-        specs: specs(&args.specs)?,
+        specs: roots(args, settings, &database)?,
         only: match args.only {
             None => push::Only::Everything,
             Some(Only::Package) => push::Only::Package,
@@ -33,10 +43,18 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
         timestamp: settings.source_date_epoch()?,
         mount_from: registries.sibling(&args.mirror)?,
         journals: settings.use_cache.then(|| settings.cache_directory.join("journal")),
+        base: base(args, &registries, settings, repository.url())?,
+        tag: args.tag.clone(),
+        allow_incomplete: args.allow_incomplete,
+        budget: args
+            .max_layers
+            .map_or_else(Budget::default, |layers| Budget { layers: usize::from(layers), explicit: true }),
+        environment: Sources {
+            inspections: Inspections::from(&settings.prefix_inspections()?),
+            spack: settings.spack(),
+        },
+        kept: settings.kept_images(),
     };
-    let store = store(settings)?;
-    let database = store.read().map_err(strata_ops::Error::from)?;
-    let repository = registries.open(&args.mirror, Direction::Push)?;
     let console: &Console = console;
     let plan = push::plan(&database, &*repository, &request, console)?;
     for unavailable in &plan.unavailable {
@@ -48,7 +66,7 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
         return Ok(outcome);
     }
     let summary = push::execute(&database, store.root(), &*repository, &request, plan, console)?;
-    let nothing_achieved = summary.pushed.is_empty();
+    let nothing_achieved = summary.pushed.is_empty() && summary.image.is_none();
     // The packages are there whatever becomes of the index.
     let index = match args.no_update_index {
         true => Ok(None),
@@ -61,8 +79,10 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
     if let Some(index) = &mut index {
         trouble = index.trouble.take();
     }
-    let mut outcome =
-        Outcome::new(pushed(&summary, repository.url()), &json!({"push": summary, "index": index}))?;
+    let mut outcome = Outcome::new(
+        pushed(&summary, repository.url()),
+        &json!({"push": summary, "index": index, "image": summary.image}),
+    )?;
     if let Some(index) = index {
         writeln!(outcome.text, "the index has {}", packages(index.packages)).ok();
     }
@@ -72,6 +92,43 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
     Ok(outcome)
 }
 
+/// Refuses a tag that is for packages before anything is done.
+fn refuse_package_tag(args: &Push) -> Result<(), Diagnosis> {
+    match &args.tag {
+        Some(tag) if tag.as_str().ends_with(".spack") => {
+            Err(strata_ops::Error::Image(ImageError::PackageTag { tag: tag.to_string() }).into())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What is to be pushed: what is named, or what the environment consists of.
+fn roots(args: &Push, settings: &Settings, database: &Database) -> Result<Vec<AbstractSpec>, Diagnosis> {
+    match settings.environment()? {
+        None => specs(&args.specs),
+        Some(_) if !args.specs.is_empty() => Err(Diagnosis::misuse(
+            "both specs and an environment are named, and either would say what to push",
+            "leave out the specs to push what the environment consists of, or leave out -e",
+        )),
+        Some(directory) => Ok(Locked::read(&directory)?.installed(database)?),
+    }
+}
+
+fn base(
+    args: &Push,
+    registries: &Registries<'_>,
+    settings: &Settings,
+    cache: &RepositoryUrl,
+) -> Result<Option<BaseSource>, Diagnosis> {
+    let Some(reference) = &args.base_image else { return Ok(None) };
+    Ok(Some(BaseSource {
+        repository: registries.open_base(reference.repository(), &[cache])?,
+        reference: reference.clone(),
+        libc_check: !args.no_libc_check,
+        kept: settings.kept_images(),
+    }))
+}
+
 fn failures(failed: Vec<push::Failure>) -> Vec<Diagnosis> {
     failed.into_iter().map(|failure| Diagnosis::of_package(failure.package, &failure.error)).collect()
 }
@@ -79,7 +136,8 @@ fn failures(failed: Vec<push::Failure>) -> Vec<Diagnosis> {
 fn planned(plan: &PushPlan) -> String {
     let mut text = String::new();
     for package in &plan.to_push {
-        writeln!(text, "would push {}", package.label()).ok();
+        let what = if package.retag { "would tag anew" } else { "would push" };
+        writeln!(text, "{what} {}", package.label()).ok();
     }
     for package in &plan.present {
         writeln!(text, "is there   {package}").ok();
@@ -89,6 +147,11 @@ fn planned(plan: &PushPlan) -> String {
     }
     for failure in &plan.failed {
         writeln!(text, "cannot push {}: {}", failure.package, failure.message).ok();
+    }
+    if let Some(image) = &plan.image {
+        let base = image.base.as_ref().map(|base| format!(" on {base}")).unwrap_or_default();
+        let (reference, count) = (&image.reference, packages(image.packages.len()));
+        writeln!(text, "would tag  {reference}: {count}{base}").ok();
     }
     text
 }
@@ -100,5 +163,10 @@ fn pushed(summary: &PushSummary, url: &impl std::fmt::Display) -> String {
         (summary.unavailable.len(), "not installed"),
         (summary.failed.len(), "failed"),
     ];
-    text + &counts(&others) + "\n"
+    let mut text = text + &counts(&others) + "\n";
+    if let Some(image) = &summary.image {
+        let (count, size) = (packages(image.packages.len()), bytes(image.size));
+        writeln!(text, "tagged {}: {count} in {} layers, {size}", image.reference, image.layers).ok();
+    }
+    text
 }

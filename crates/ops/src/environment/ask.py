@@ -1,0 +1,36 @@
+# Run by `spack python -c`. Reads what images are asked about as JSON from standard input, [{"roots": [[HASH, PREFIX], ...],
+# "env": [[NAME, VALUE], ...]}, ...], and prints a line for each as soon as it is known, {"env": ...} or {"error": ...} after a
+# mark.
+def answer(question):
+    import os
+
+    import spack.store
+    import spack.user_environment
+
+    specs = []
+    for dag_hash, prefix in question["roots"]:
+        found = spack.store.STORE.db.query_by_spec_hash(dag_hash)[1]
+        if found is None or not found.installed:
+            return {"error": "it has no /%s in %s" % (dag_hash, spack.store.STORE.root)}
+        if os.path.realpath(str(found.spec.prefix)) != os.path.realpath(prefix):
+            return {"error": "it has /%s in %s, and not in %s" % (dag_hash, found.spec.prefix, prefix)}
+        specs.append(found.spec)
+    env = {name: value for name, value in question["env"]}
+    changes = spack.user_environment.environment_modifications_for_specs(*specs)
+    changes.apply_modifications(env)
+    return {"env": [[name, value] for name, value in env.items()]}
+
+
+def main():
+    import json
+    import sys
+
+    for question in json.loads(sys.stdin.buffer.read().decode("utf-8")):
+        try:
+            reply = answer(question)
+        except (Exception, SystemExit) as error:
+            reply = {"error": "%s: %s" % (type(error).__name__, error)}
+        print("\n== environment == " + json.dumps(reply), flush=True)
+
+
+main()
