@@ -13,12 +13,13 @@ fn main() -> ExitCode {
         ["demo"] => demo::run().map_err(|error| error.to_string().into()),
         ["bench", "transport", rest @ ..] => bench::transport::run(rest),
         ["bench", "index", rest @ ..] => bench::index::run(rest),
+        ["bench", "image", rest @ ..] => bench::build::run(rest),
         // What the benchmark times, as a process of its own.
         ["bench-push", layout, url, tags @ ..] => bench::transfer::push(layout, url, tags),
         ["bench-pull", url, directory, tags @ ..] => bench::transfer::pull(url, directory, tags),
         ["seeds"] => seeds::write(),
         _ => {
-            Err("usage: cargo xtask demo | seeds | bench transport [PAIRS] | bench index [--specs N] [--rounds N] [--spack PATH]"
+            Err("usage: cargo xtask demo | seeds | bench transport [PAIRS] | bench index [--specs N] [--rounds N] [--spack PATH] | bench image --store ROOT [--rounds N] [--spack PATH]"
                 .into())
         }
     };

@@ -67,10 +67,7 @@ struct Row {
 #[allow(clippy::print_stdout)]
 pub(crate) fn run(arguments: &[&str]) -> Outcome<()> {
     let arguments = Arguments::read(arguments)?;
-    let strata = std::env::current_exe()?.with_file_name("strata");
-    if !strata.is_file() {
-        return Err(format!("{}: build it first: cargo build --release", strata.display()).into());
-    }
+    let strata = super::strata()?;
     let directory = tempfile::tempdir()?;
     let served = directory.path().join("served");
     let layout = served.join("cache");

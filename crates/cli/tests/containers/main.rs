@@ -1,0 +1,12 @@
+//! Images that strata makes, pulled and run by container engines, from docker-registry and from `strata serve`.
+
+#![allow(clippy::unwrap_used)]
+
+mod archives;
+mod golden_images;
+mod many;
+mod platforms;
+mod registries;
+#[allow(dead_code)]
+#[path = "../strata/support.rs"]
+mod support;
