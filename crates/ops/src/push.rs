@@ -35,7 +35,8 @@ pub struct PushSummary {
     pub failed: Vec<Failure>,
     /// Labels of packages whose layer an interrupted push had uploaded, so that it was neither packed nor sent again.
     pub resumed: Vec<String>,
-    /// The image of all roots, if one was asked for and written.
+    /// The image of all roots, if one was asked for and written. It is told beside the summary of packages.
+    #[serde(skip)]
     pub image: Option<PushedImage>,
 }
 
