@@ -14,6 +14,9 @@ const DEEPEST: usize = 8;
 /// How many indexes are read for one image.
 const MOST_INDEXES: usize = 64;
 
+/// How many configs are read to learn what images are for.
+const MOST_CONFIGS: usize = 16;
+
 /// An image, read: its manifest and its config.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Image {
@@ -26,8 +29,8 @@ pub struct Image {
 }
 
 /// The image that `reference` names in `repository`, for `platform` if given. An index, of either family and nested to a
-/// sensible depth, is gone through; entries that are attestations, or of no platform, are not images. Without
-/// `platform`, an index must have one image only.
+/// sensible depth, is gone through; entries that are attestations, or of no platform, are not images. Where no entry says
+/// a platform, their configs are asked. Without `platform`, an index must have one image only.
 ///
 /// Of several variants of a processor, the one that is asked for is taken, else the next below; if none is asked for,
 /// the image that says none, else that of the usual variant (v7 of arm, v8 of arm64), else the lowest.
@@ -75,6 +78,7 @@ impl Search<'_> {
     /// All images of an index and of the indexes in it, in their order, with their platforms.
     fn images(&self, raw: &RawManifest) -> Result<Vec<(Platform, Descriptor)>, Error> {
         let mut images = Vec::new();
+        let mut silent = Vec::new();
         let mut seen = HashSet::from([raw.digest]);
         // The next one last.
         let mut waiting: Vec<(usize, Descriptor)> = Vec::new();
@@ -93,10 +97,23 @@ impl Search<'_> {
                     return Err(self.document(&entry.digest)(ManifestError::TooDeep));
                 }
                 queue(depth + 1, &self.member(&entry)?, &mut waiting)?;
-            } else if media_type::is_manifest(&entry.media_type)
-                && let Some(platform) = Platform::of_entry(&entry)
-            {
-                images.push((platform, entry));
+            } else if media_type::is_manifest(&entry.media_type) {
+                match Platform::of_entry(&entry) {
+                    Some(platform) => images.push((platform, entry)),
+                    None if Platform::is_left_to_config(&entry) => silent.push(entry),
+                    None => {}
+                }
+            }
+        }
+        if images.is_empty() {
+            silent.truncate(MOST_CONFIGS);
+            for entry in silent {
+                match self.image(&self.member(&entry)?) {
+                    Ok(image) => images.push((Platform::of_config(&image.config), entry)),
+                    // Something else than an image may be listed, too.
+                    Err(Error::Document { .. }) => {}
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(images)

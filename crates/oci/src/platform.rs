@@ -60,6 +60,11 @@ impl Platform {
         (said(&os) && said(&architecture)).then_some(Self { os, architecture, variant })
     }
 
+    /// Whether an entry of an index leaves it to its config to say what it is for, as the specification allows.
+    pub(crate) fn is_left_to_config(entry: &Descriptor) -> bool {
+        entry.extra.get("platform").is_none() && !entry.annotations.contains_key(REFERENCE_TYPE)
+    }
+
     /// How well an image for `image` suits who asks for this; `None` if it does not.
     ///
     /// Whoever asks for a variant gets that one, else the highest below it, for processors run what was made for their

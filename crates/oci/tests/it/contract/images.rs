@@ -229,10 +229,17 @@ pub(super) fn an_image_is_chosen_by_platform(backend: &dyn Backend) {
     // Attestations beside a single image do not make it several.
     put_index(repository, Family::Oci, "one", &[amd64.clone(), attestation.clone(), marked]);
     assert_eq!(find(repository, "one", None).unwrap().digest, amd64.digest);
-    put_index(repository, Family::Oci, "nothing", &[attestation, silent]);
+    put_index(repository, Family::Oci, "nothing", &[attestation.clone()]);
     let error = find(repository, "nothing", Some("linux/amd64")).unwrap_err().to_string();
     assert!(error.contains("it is for none"), "{error}");
     assert!(matches!(find(repository, "nothing", None), Err(Error::NoSuchPlatform { .. })));
+    // Where no entry says a platform, the configs do.
+    put_index(repository, Family::Oci, "silent", &[attestation, silent.clone()]);
+    for wanted in [Some("linux/s390x"), None] {
+        assert_eq!(find(repository, "silent", wanted).unwrap().digest, silent.digest);
+    }
+    let error = find(repository, "silent", Some("linux/amd64")).unwrap_err().to_string();
+    assert!(error.contains("it is for linux/s390x"), "{error}");
 }
 
 pub(super) fn an_image_is_found_in_indexes_of_either_family(backend: &dyn Backend) {
