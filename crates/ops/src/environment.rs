@@ -27,7 +27,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::path::Path;
 use strata_spec::{DagHash, Database, Node, NodeSource};
 
-pub(crate) use based::OF_IMAGES;
+pub(crate) use based::{OF_IMAGES, UNCLEAR};
 pub use inspections::Inspections;
 pub(crate) use installed::of_installed;
 pub(crate) use variables::Environment;
@@ -106,6 +106,8 @@ pub(crate) struct Cached {
     pub(crate) env: Vec<String>,
     /// Whether the image has a base, whose variables are among them.
     pub(crate) has_base: bool,
+    /// Labels of the packages whose recipes say more than is in it, as far as its writer could tell.
+    pub(crate) unclear: Vec<String>,
 }
 
 /// The environment of roots that need not be installed: put together from what the configs of packages say, in the order that

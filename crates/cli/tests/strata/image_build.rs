@@ -526,6 +526,30 @@ fn what_cannot_be_done_is_said_before_anything_is_written() {
 }
 
 #[test]
+fn what_nobody_knew_when_a_package_was_pushed_is_told_of_its_images() {
+    let world = World::new();
+    let store = world.sample_store();
+    let greet = store.package("greet");
+    let recipe = greet.prefix.join(".spack/repos/sample/packages/greet");
+    std::fs::create_dir_all(&recipe).unwrap();
+    std::fs::write(
+        recipe.join("package.py"),
+        "class Greet(Package):\n    def setup_run_environment(self, env):\n        env.set('GREETING', 'hi')\n",
+    )
+    .unwrap();
+    let cache = world.layout("cache");
+    let label = format!("greet@1.0/{}", &greet.hash[..7]);
+    let pushed = world.run(["--store", text(&store.unpadded_root), "buildcache", "push", &cache]);
+    assert!(pushed.code == Some(0) && pushed.stderr.contains(&label), "{}", pushed.stderr);
+    let ran = run(&world, &["hello", "-m", &cache, "--tag", "hello"]);
+    assert!(ran.code == Some(0) && ran.stderr.contains("recipes"), "{}", ran.stderr);
+    assert_eq!(ran.json()["result"]["images"][0]["unclear"], json!([label]));
+    // It is the package's own that sets something, and nobody's that does not need it.
+    let other = build(&world, &["runner", "-m", &cache, "--tag", "runner"]);
+    assert_eq!(other["images"][0]["unclear"], json!([]));
+}
+
+#[test]
 fn a_variable_that_no_program_starts_with_is_refused() {
     let world = World::new();
     let (store, cache) = world.sample_cache();

@@ -24,10 +24,19 @@ pub(crate) const OF_IMAGES: [&str; 12] = [
     "variant",
 ];
 
+/// The key of a package's config under which labels of packages are whose recipes say more than the environment has: nobody
+/// could tell what. Spack passes over it.
+pub(crate) const UNCLEAR: &str = "environment_unclear";
+
 impl Cached {
     /// What a package's image says. `closure`: how many packages are in it, if that is known.
     pub(crate) fn of(manifest: &Manifest, config: &ImageConfig, closure: Option<usize>) -> Self {
-        Self { env: config.config.env.clone(), has_base: has_base(manifest, config, closure) }
+        let unclear = config.extra.get(UNCLEAR).and_then(|labels| serde_json::from_str(labels.get()).ok());
+        Self {
+            env: config.config.env.clone(),
+            has_base: has_base(manifest, config, closure),
+            unclear: unclear.unwrap_or_default(),
+        }
     }
 }
 

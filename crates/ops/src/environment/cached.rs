@@ -30,7 +30,9 @@ pub(super) fn of_cached(
         && !cached.has_base
         && *base == Environment::of_base(None)
     {
-        return Ok(Told::known(Environment::of_entries(&cached.env)));
+        let mut told = Told::known(Environment::of_entries(&cached.env));
+        told.unclear.clone_from(&cached.unclear);
+        return Ok(told);
     }
     let roots: Vec<&Node> = roots.iter().map(|hash| super::root(source, hash)).collect::<Result<_, _>>()?;
     let nodes = topological(source, &roots, DependencyTypes::RUNTIME)?;
@@ -51,7 +53,21 @@ pub(super) fn of_cached(
         images.push(Image::read(source, node, environment, cached.has_base, &prefixes)?);
     }
     let mut told = Told::known(base.clone());
-    told.unclear = roots.iter().filter(|r| !cached.contains_key(&r.hash)).map(|r| r.label()).collect();
+    for root in &roots {
+        match cached.get(&root.hash) {
+            None => told.unclear.push(root.label()),
+            Some(config) => {
+                told.unclear.extend(
+                    config
+                        .unclear
+                        .iter()
+                        .filter(|label| !told.unclear.contains(label))
+                        .cloned()
+                        .collect::<Vec<_>>(),
+                );
+            }
+        }
+    }
 
     let names: BTreeSet<&str> = images.iter().flat_map(|image| image.variables.keys().copied()).collect();
     let inspected = Inspections::spacks();

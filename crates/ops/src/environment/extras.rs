@@ -30,7 +30,7 @@ pub(super) fn moved(
         return Ok(cached.clone());
     }
     let env = cached.env.iter().map(|entry| relocated(entry, &moved)).collect();
-    Ok(Cached { env, has_base: cached.has_base })
+    Ok(Cached { env, ..cached.clone() })
 }
 
 /// Whether each list of `environment` is part of the list of that name in `other`, in whatever order, and all else is the same.

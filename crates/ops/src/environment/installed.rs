@@ -117,7 +117,8 @@ impl<'d> Described<'d> {
         for Effective { node, .. } in &roots {
             let Some(config) = installed.cached.get(&node.hash) else { continue };
             cached.insert(node.hash.clone(), extras::moved(database, node, config, &here)?);
-            covered.extend(effective(database, &[node])?.iter().map(|e| &e.node.hash));
+            let is_told = |e: &&Effective<'_>| !config.unclear.contains(&e.node.label());
+            covered.extend(effective(database, &[node])?.iter().filter(is_told).map(|e| &e.node.hash));
         }
         let hashes: Vec<DagHash> = self.roots.iter().map(|root| root.hash.clone()).collect();
         let said = of_cached(database, &hashes, &cached, base)?;

@@ -50,7 +50,9 @@ impl Golden {
             let env = row["env"].as_object().unwrap().iter();
             golden.from_nothing.insert(hash.clone(), env.map(|(k, v)| format!("{k}={}", text(v))).collect());
             let config = golden::dir().join(format!("push/configs/{}.json", text(&row["tag"])));
-            golden.cached.insert(hash.clone(), Cached { env: env_of(&config), has_base: false });
+            golden
+                .cached
+                .insert(hash.clone(), Cached { env: env_of(&config), has_base: false, unclear: Vec::new() });
             golden.packages.push(hash);
         }
         assert!(!golden.packages.is_empty());
@@ -221,7 +223,7 @@ fn images_that_have_a_base_are_put_on_another() {
         .iter()
         .cloned()
         .zip(based)
-        .map(|(hash, env)| (hash, Cached { env, has_base: true }))
+        .map(|(hash, env)| (hash, Cached { env, has_base: true, unclear: Vec::new() }))
         .collect();
     let mut dice = Dice(3);
     for _ in 0..100 {

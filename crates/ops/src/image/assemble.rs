@@ -11,7 +11,7 @@ use super::base::Base;
 use super::budget::{self, Budget, Candidate};
 use super::history::{self, Content, Held};
 use super::merged::{Member, Merger};
-use crate::environment::Environment;
+use crate::environment::{Environment, UNCLEAR};
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::report::Reporter;
@@ -31,13 +31,14 @@ pub(crate) const BASE_NAME: &str = "org.opencontainers.image.base.name";
 pub(crate) const BASE_DIGEST: &str = "org.opencontainers.image.base.digest";
 
 /// Keys of a package's config beside the image config. An image on top of a package's is not that package.
-const PACKAGE_KEYS: [&str; 6] = [
+const PACKAGE_KEYS: [&str; 7] = [
     "spec",
     "buildcache_layout_version",
     "binary_cache_checksum",
     "archive_size",
     "archive_timestamp",
     "archive_compression",
+    UNCLEAR,
 ];
 
 /// A layer that is in the cache.

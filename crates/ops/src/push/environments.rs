@@ -24,7 +24,15 @@ pub struct Sources {
 type Roots = Vec<DagHash>;
 
 /// Environments by the roots of their images.
-pub(super) struct Environments(Mutex<HashMap<Roots, Result<Environment, Error>>>);
+pub(super) struct Environments(Mutex<HashMap<Roots, Result<Known, Error>>>);
+
+/// An environment, as far as it is known.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) environment: Environment,
+    /// Labels of the packages whose recipes say more.
+    pub(super) unclear: Vec<String>,
+}
 
 impl Environments {
     /// Those of images with these roots. `wanted`: somebody asked for images.
@@ -59,12 +67,13 @@ impl Environments {
                 Err(_) => slices.iter().map(|roots| alone(&installed, roots, base)).collect::<Vec<_>>(),
             };
             for (roots, told) in images.into_iter().zip(told) {
-                let environment = told.map(|mut told| {
+                let told = told.map(|mut told| {
                     let environment = std::mem::take(&mut told.environment);
+                    let unclear = told.unclear.clone();
                     known.push(told);
-                    environment
+                    Known { environment, unclear }
                 });
-                all.insert(roots, environment);
+                all.insert(roots, told);
             }
         }
         // Who pushes packages alone asks for packages, not for images; what nobody can know is then no news.
@@ -84,10 +93,10 @@ impl Environments {
     }
 
     /// The environment of the image with these roots; why there is none is told once.
-    pub(super) fn get(&self, roots: &[DagHash]) -> Result<Environment, Error> {
+    pub(super) fn get(&self, roots: &[DagHash]) -> Result<Known, Error> {
         let mut all = lock(&self.0);
         match all.get(roots) {
-            Some(Ok(environment)) => Ok(environment.clone()),
+            Some(Ok(known)) => Ok(known.clone()),
             _ => all.remove(roots).unwrap_or(Err(Error::Panicked)),
         }
     }

@@ -20,7 +20,7 @@ impl Context<'_> {
         layers: &mut HashMap<DagHash, LayerInfo>,
     ) -> Result<PushedImage, Error> {
         let reference = ImageReference::new(self.repository.url().clone(), tag.clone()).to_string();
-        let environment = self.environments.get(roots)?;
+        let environment = self.environments.get(roots)?.environment;
         if let Some((name, length)) = environment.over_limit().into_iter().next() {
             return Err(Error::Image(ImageError::VariableTooLong { name, length, limit: LONGEST_VARIABLE }));
         }

@@ -3,10 +3,12 @@
 //! The coordinator hears what became of each package, and hands one on to be tagged once its layer is in the cache and
 //! everything it depends on at run time is tagged (or has failed).
 
+use super::environments::Known;
 use super::execute::{Context, Outcome, Task};
 use super::package::{self, in_cache};
 use super::plan::Planned;
 use super::{Failure, PushSummary, Pushed};
+use crate::environment::UNCLEAR;
 use crate::error::Error;
 use crate::image::assemble::{Assembly, LayerInfo, Runtime, assemble};
 use crate::report::{Action, Event};
@@ -31,7 +33,7 @@ impl Context<'_> {
     /// Writes config and manifest of a package whose layers are all in the cache.
     pub(super) fn tag(&self, planned: &Planned, image: &Image) -> Result<(), Error> {
         let node = self.node(planned)?;
-        let environment = self.environments.get(std::slice::from_ref(&node.hash))?;
+        let Known { environment, unclear } = self.environments.get(std::slice::from_ref(&node.hash))?;
         for (name, length) in environment.over_limit() {
             self.reporter.event(Event::Warning(&format!(
                 "the image of {} will not run: {name} of its environment has {length} bytes, and no program starts with \
@@ -39,7 +41,7 @@ impl Context<'_> {
                 planned.label()
             )));
         }
-        let keys = match &planned.in_cache {
+        let mut keys = match &planned.in_cache {
             Some(package) => package.keys.clone(),
             None => {
                 let spec = ConcreteSpec::collect(self.database, node, self.database.spec_version())?;
@@ -48,6 +50,10 @@ impl Context<'_> {
                 package::keys(&spec, own, self.timestamp(&node.hash))?
             }
         };
+        keys.remove(UNCLEAR);
+        if !unclear.is_empty() {
+            keys.set(UNCLEAR, &unclear)?;
+        }
         let nodes = self.runtime_closure(&[node])?;
         let assembled = assemble(
             &Assembly {

@@ -92,7 +92,7 @@ fn what_recipes_say_is_taken_from_configs() {
         .iter()
         .cloned()
         .zip(envs)
-        .map(|(hash, env)| (hash, Cached { env, has_base: false }))
+        .map(|(hash, env)| (hash, Cached { env, has_base: false, unclear: Vec::new() }))
         .collect();
     let inspections = Inspections::default();
     let installed =

@@ -75,7 +75,7 @@ fn a_thousand_packages_take_no_time_to_speak_of() {
     let there: Vec<String> =
         entries.iter().map(|entry| entry.replace("/opt/spack/store", "/elsewhere")).collect();
     for has_base in [false, true] {
-        let cached = HashMap::from([(hash(0), Cached { env: there.clone(), has_base })]);
+        let cached = HashMap::from([(hash(0), Cached { env: there.clone(), has_base, unclear: Vec::new() })]);
         let moved = timed("moved", || told(&[first], &cached)).remove(0);
         assert!(moved.environment.to_entries() == entries, "{has_base}");
         assert!(moved.unknown.is_empty());
@@ -87,7 +87,7 @@ fn a_thousand_packages_take_no_time_to_speak_of() {
         .map(|n| {
             let images: [&[DagHash]; 1] = [&[hash(n)]];
             let env = told(&images, &HashMap::new()).remove(0).environment.to_entries();
-            (hash(n), Cached { env, has_base: false })
+            (hash(n), Cached { env, has_base: false, unclear: Vec::new() })
         })
         .collect();
     let several: Vec<DagHash> = (0..10).map(|n| hash(n * 100)).collect();
@@ -103,7 +103,7 @@ fn a_thousand_packages_take_no_time_to_speak_of() {
 fn configs_that_somebody_made_large_are_read() {
     let database = database();
     let many: Vec<String> = (0..300_000).map(|n| format!("A{n}=")).collect();
-    let cached = HashMap::from([(hash(990), Cached { env: many, has_base: false })]);
+    let cached = HashMap::from([(hash(990), Cached { env: many, has_base: false, unclear: Vec::new() })]);
     let bare = Environment::of_base(None);
     let told = timed("many variables", || of_cached(&database, &[hash(990)], &cached, &bare).unwrap());
     assert_eq!(told.environment.to_entries().len(), 300_000);
@@ -112,7 +112,8 @@ fn configs_that_somebody_made_large_are_read() {
     let entries = |range: &mut dyn Iterator<Item = usize>| {
         range.map(|n| format!("{prefix}/{n}")).collect::<Vec<_>>().join(":")
     };
-    let config = |list: String| Cached { env: vec![format!("X_PATH={list}")], has_base: true };
+    let config =
+        |list: String| Cached { env: vec![format!("X_PATH={list}")], has_base: true, unclear: Vec::new() };
     let cached = HashMap::from([
         (hash(990), config(entries(&mut (0..60_000)))),
         (hash(991), config(entries(&mut (0..60_000).rev()))),

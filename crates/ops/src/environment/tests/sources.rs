@@ -162,6 +162,24 @@ fn a_spack_that_answers_is_believed_and_one_that_fails_is_a_warning() {
 }
 
 #[test]
+fn a_config_whose_writer_did_not_know_is_no_knowledge() {
+    let store = Store::new("{}");
+    store.keep_recipes("b");
+    let first = store.told("a", &HashMap::new(), None, &bare());
+    let unclear = vec!["lib@1/bbbbbbb".to_owned()];
+    let config =
+        Cached { env: first.environment.to_entries(), has_base: false, unclear: first.unclear.clone() };
+    let cached = HashMap::from([(hash('a'), config)]);
+    assert_eq!(store.told("a", &cached, None, &bare()).unclear, unclear);
+    let mut base = bare();
+    base.set("LANG", "C");
+    for base in [bare(), base] {
+        let told = of_cached(&store.database, &[hash('a')], &cached, &base).unwrap();
+        assert_eq!(told.unclear, unclear);
+    }
+}
+
+#[test]
 fn a_config_from_elsewhere_says_what_recipes_set() {
     let store = Store::new("{}");
     store.keep_recipes("b");
@@ -175,7 +193,8 @@ fn a_config_from_elsewhere_says_what_recipes_set() {
         format!("LIB_PATH={0}/x:{0}/y", there('b')),
         "MANPATH=/usr/share/man".to_owned(),
     ];
-    let cached = HashMap::from([(hash('a'), Cached { env: env.clone(), has_base: false })]);
+    let cached =
+        HashMap::from([(hash('a'), Cached { env: env.clone(), has_base: false, unclear: Vec::new() })]);
     let told = store.told("a", &cached, None, &bare());
     assert!(told.unclear.is_empty());
     let path = computed.get("PATH").unwrap();
@@ -192,7 +211,7 @@ fn a_config_from_elsewhere_says_what_recipes_set() {
     assert_eq!(told.environment.get("MANPATH"), computed.get("MANPATH"));
 
     // Of an image with a base, only what names a package is the recipe's.
-    let cached = HashMap::from([(hash('a'), Cached { env, has_base: true })]);
+    let cached = HashMap::from([(hash('a'), Cached { env, has_base: true, unclear: Vec::new() })]);
     let mut base = bare();
     base.set("LIB_PATH", "/base/lib");
     base.set("PATH", "/base/bin");
@@ -229,8 +248,11 @@ fn what_is_configured_for_externals_is_done() {
 #[test]
 fn what_two_roots_set_differently_is_told() {
     let store = Store::new("{}");
-    let config =
-        |env: &[&str]| Cached { env: env.iter().map(|e| (*e).to_owned()).collect(), has_base: false };
+    let config = |env: &[&str]| Cached {
+        env: env.iter().map(|e| (*e).to_owned()).collect(),
+        has_base: false,
+        unclear: Vec::new(),
+    };
     let cached = HashMap::from([
         (hash('a'), config(&["PATH=/a/bin:/bin:/usr/bin:/last", "MODE=a", "SAME=s", "A_PATH=/one"])),
         (hash('d'), config(&["PATH=/d/bin:/bin:/usr/bin", "MODE=d", "SAME=s", "A_PATH=/two:/one"])),
@@ -254,7 +276,11 @@ fn what_two_roots_set_differently_is_told() {
 #[test]
 fn prefixes_without_hashes_are_told_by_their_order() {
     let store = Store::new("{}");
-    let config = |env: String| Cached { env: env.lines().map(str::to_owned).collect(), has_base: false };
+    let config = |env: String| Cached {
+        env: env.lines().map(str::to_owned).collect(),
+        has_base: false,
+        unclear: Vec::new(),
+    };
     let cached = HashMap::from([
         (hash('a'), config("PATH=/s/app/bin:/s/tool/bin:/s/app/bin:/s/lib/bin:/s/tool/bin:/bin:/usr/bin\nCMAKE_PREFIX_PATH=/s/app:/s/lib:/s/tool".into())),
         (hash('d'), config("PATH=/s/other/bin:/s/other/bin:/s/lib/bin:/bin:/usr/bin\nCMAKE_PREFIX_PATH=/s/other:/s/lib".into())),
@@ -280,7 +306,7 @@ fn a_store_below_an_external_keeps_its_entries() {
             format!("PATH={}:/bin:/usr/bin", list(path, "/bin")),
             format!("MANPATH={}:/usr/share/man", list(man, "/share/man")),
         ];
-        Cached { env, has_base: false }
+        Cached { env, has_base: false, unclear: Vec::new() }
     };
     let cached = HashMap::from([
         (hash('a'), config(&[&app, &lib, &tool], &[&app, &tool, &app, &lib, &tool])),
@@ -318,7 +344,11 @@ fn a_recipe_that_a_dependent_keeps_is_found_in_any_order() {
 #[test]
 fn lists_with_other_separators_are_put_together_with_them() {
     let store = Store::new("{}");
-    let config = |env: &[&str]| Cached { env: env.iter().map(|e| (*e).to_owned()).collect(), has_base: true };
+    let config = |env: &[&str]| Cached {
+        env: env.iter().map(|e| (*e).to_owned()).collect(),
+        has_base: true,
+        unclear: Vec::new(),
+    };
     let (a, d) = (format!("/s/app-{}", hash('a')), format!("/s/other-{}", hash('d')));
     let cached = HashMap::from([
         (hash('a'), config(&[&format!("LUA_PATH={a}/?.lua;{a}/?/init.lua"), &format!("TCLLIBPATH={a}/lib")])),
