@@ -30,7 +30,7 @@ use strata_spec::{DagHash, Database, Node, NodeSource};
 pub(crate) use based::{OF_IMAGES, UNCLEAR};
 pub use inspections::Inspections;
 pub(crate) use installed::of_installed;
-pub(crate) use variables::Environment;
+pub(crate) use variables::{Environment, LONGEST_VARIABLE};
 
 /// An environment, and what is not known of it.
 #[derive(Clone, Debug)]

@@ -13,8 +13,6 @@ pub(crate) mod scratch;
 mod tagged_image;
 mod tagging;
 
-pub(crate) use tagging::LONGEST_VARIABLE;
-
 pub use environments::Sources;
 pub use execute::execute;
 pub use plan::{Only, Planned, PlannedImage, PushPlan, PushRequest, Unavailable, plan};

@@ -1,12 +1,13 @@
 //! Variables in order, and the changes that are made to them (Spack's `util/environment.py`).
 
+use crate::image::ImageError;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use strata_oci::ImageConfig;
 
 /// What `PATH` is where a base does not say, as in Spack.
 const SYSTEM_PATH: &str = "/bin:/usr/bin";
 /// What Linux takes for one `NAME=value`, the NUL at its end included (`MAX_ARG_STRLEN`).
-const LONGEST_ENTRY: usize = 131_072;
+pub(crate) const LONGEST_VARIABLE: usize = 131_072;
 
 /// Variables and their values, in the order in which they were first set.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,7 +67,17 @@ impl Environment {
     /// and how many bytes `NAME=value` has with the NUL at its end.
     pub(crate) fn over_limit(&self) -> Vec<(String, usize)> {
         let lengths = self.0.iter().map(|(name, value)| (name.clone(), name.len() + value.len() + 2));
-        lengths.filter(|(_, length)| *length > LONGEST_ENTRY).collect()
+        lengths.filter(|(_, length)| *length > LONGEST_VARIABLE).collect()
+    }
+
+    /// Refuses an environment that no program could be started with.
+    pub(crate) fn refuse_too_long(&self) -> Result<(), ImageError> {
+        match self.over_limit().into_iter().next() {
+            Some((name, length)) => {
+                Err(ImageError::VariableTooLong { name, length, limit: LONGEST_VARIABLE })
+            }
+            None => Ok(()),
+        }
     }
 
     /// Makes the changes: those of one variable in their order, the variables by name, so that new ones are
@@ -197,10 +208,10 @@ mod tests {
     #[test]
     fn a_variable_at_the_limit_passes_and_one_byte_more_does_not() {
         let mut environment = Environment::default();
-        environment.set("LIST", &"x".repeat(LONGEST_ENTRY - "LIST=".len() - 1));
+        environment.set("LIST", &"x".repeat(LONGEST_VARIABLE - "LIST=".len() - 1));
         assert_eq!(environment.over_limit(), []);
-        environment.set("LIST", &"x".repeat(LONGEST_ENTRY - "LIST=".len()));
-        assert_eq!(environment.over_limit(), [("LIST".to_owned(), LONGEST_ENTRY + 1)]);
+        environment.set("LIST", &"x".repeat(LONGEST_VARIABLE - "LIST=".len()));
+        assert_eq!(environment.over_limit(), [("LIST".to_owned(), LONGEST_VARIABLE + 1)]);
     }
 
     #[test]

@@ -16,10 +16,11 @@ use crate::error::Error;
 use crate::image::ImageError;
 use crate::report::Reporter;
 use jiff::Timestamp;
-use serde_json::value::RawValue;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use strata_oci::media_type::Family;
-use strata_oci::{BlobSource, Descriptor, Digest, ImageConfig, Manifest, RawObject, Repository, TagName};
+use strata_oci::{
+    BlobSource, Descriptor, Digest, HistoryEntry, ImageConfig, Manifest, RawObject, Repository, TagName,
+};
 use strata_spec::dag::DependencyTypes;
 use strata_spec::{DagHash, Node, format, target};
 
@@ -258,10 +259,10 @@ impl Assembly<'_> {
         config.root_fs.diff_ids.extend(layers.iter().map(|layer| layer.info.diff_id));
         self.write_runtime(&mut config)?;
         if let Some(created) = self.created {
-            config.extra.set("created", &history::text(created))?;
+            config.set_created(Some(&history::text(created)))?;
         }
         for key in PACKAGE_KEYS {
-            config.extra.take::<Box<RawValue>>(key)?;
+            config.extra.remove(key);
         }
         for (key, value) in self.package.iter().flat_map(RawObject::iter) {
             config.extra.set_raw(key, value.to_owned());
@@ -273,26 +274,21 @@ impl Assembly<'_> {
     /// something would be hard to tell without, or if it has Docker's types: Quay takes no such config without.
     fn write_history(&self, config: &mut ImageConfig, layers: &[Layer]) -> Result<(), Error> {
         let below = config.root_fs.diff_ids.len();
-        let inherited = config.extra.get("history").and_then(|raw| history::consistent(raw, below));
-        let is_docker = self.base.is_some_and(|base| base.family == Family::Docker);
-        let is_wanted = self.package.is_none() || is_docker || layers.iter().any(Layer::is_merged);
-        let mut entries = match (inherited, self.base) {
-            (Some(entries), _) => entries,
-            (None, _) if !is_wanted => {
-                config.extra.take::<Box<RawValue>>("history")?;
+        let is_inherited =
+            config.extra.get("history").is_some_and(|raw| history::consistent(raw, below).is_some());
+        if !is_inherited {
+            let is_docker = self.base.is_some_and(|base| base.family == Family::Docker);
+            let is_wanted = self.package.is_none() || is_docker || layers.iter().any(Layer::is_merged);
+            if !is_wanted {
+                config.extra.remove("history");
                 return Ok(());
             }
-            (None, Some(base)) => {
-                let entry = history::of_base_layer(base.name.as_deref().unwrap_or(&base.reference))?;
-                vec![entry; below]
-            }
-            (None, None) => Vec::new(),
-        };
-        for layer in layers {
-            entries.push(layer.content.entry(self.created)?);
+            let of_base =
+                self.base.map(|base| history::of_base_layer(base.name.as_deref().unwrap_or(&base.reference)));
+            config.set_history(&of_base.map_or_else(Vec::new, |entry| vec![entry; below]))?;
         }
-        config.extra.set("history", &entries)?;
-        Ok(())
+        let ours: Vec<HistoryEntry> = layers.iter().map(|layer| layer.content.entry(self.created)).collect();
+        Ok(config.append_history(&ours)?)
     }
 
     fn write_runtime(&self, config: &mut ImageConfig) -> Result<(), Error> {
@@ -301,24 +297,24 @@ impl Assembly<'_> {
             environment.set(name, value);
         }
         config.config.env = environment.to_entries();
-        let runtime = &mut config.config.extra;
+        let runtime = &mut config.config;
         if let Some(entrypoint) = &self.runtime.entrypoint {
-            runtime.set("Entrypoint", entrypoint)?;
-            runtime.take::<Box<RawValue>>("Cmd")?;
+            runtime.set_entrypoint(Some(entrypoint))?;
+            runtime.set_cmd(None)?;
         }
         if let Some(cmd) = &self.runtime.cmd {
-            runtime.set("Cmd", cmd)?;
+            runtime.set_cmd(Some(cmd))?;
         }
         if let Some(workdir) = &self.runtime.workdir {
-            runtime.set("WorkingDir", workdir)?;
+            runtime.set_working_dir(Some(workdir))?;
         }
         if let Some(user) = &self.runtime.user {
-            runtime.set("User", user)?;
+            runtime.set_user(Some(user))?;
         }
         // Docker's manifests have no annotations.
         let is_docker = self.base.is_some_and(|base| base.family == Family::Docker);
         let annotations = if is_docker { self.annotations() } else { BTreeMap::new() };
-        let mut labels: RawObject = match runtime.get("Labels") {
+        let mut labels: RawObject = match runtime.extra.get("Labels") {
             Some(labels) => serde_json::from_str::<Option<RawObject>>(labels.get())?.unwrap_or_default(),
             None => RawObject::new(),
         };
@@ -326,7 +322,7 @@ impl Assembly<'_> {
             labels.set(name, value)?;
         }
         if !labels.is_empty() {
-            runtime.set("Labels", &labels)?;
+            runtime.extra.set("Labels", &labels)?;
         }
         Ok(())
     }

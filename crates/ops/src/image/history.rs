@@ -4,7 +4,7 @@
 //! otherwise is worse than none.
 
 use jiff::Timestamp;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::value::RawValue;
 use strata_oci::HistoryEntry;
 use strata_spec::{DagHash, Node};
@@ -55,19 +55,9 @@ impl Held {
     }
 }
 
-/// An entry, as it is written.
-#[derive(Serialize)]
-struct Entry<'a> {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    created: Option<&'a str>,
-    created_by: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    comment: Option<&'a str>,
-}
-
 impl Content {
     /// The entry for a layer that holds this.
-    pub(crate) fn entry(&self, created: Option<Timestamp>) -> Result<Box<RawValue>, serde_json::Error> {
+    pub(crate) fn entry(&self, created: Option<Timestamp>) -> HistoryEntry {
         let (by, comment) = match self {
             Self::View => (VIEW.to_owned(), None),
             Self::Packages(packages) => {
@@ -79,12 +69,12 @@ impl Content {
                 (by, Some(full.collect::<Vec<_>>().join(", ")))
             }
         };
-        let created = created.map(text);
-        serde_json::value::to_raw_value(&Entry {
-            created: created.as_deref(),
-            created_by: &format!("{BY}{by}"),
-            comment: comment.as_deref(),
-        })
+        HistoryEntry {
+            created: created.map(text),
+            created_by: Some(format!("{BY}{by}")),
+            comment,
+            ..HistoryEntry::default()
+        }
     }
 
     /// What the entry of a layer says it holds; none if it is no entry of ours.
@@ -99,8 +89,8 @@ impl Content {
 }
 
 /// The entry of a layer of which nothing is known but the base it belongs to.
-pub(crate) fn of_base_layer(base: &str) -> Result<Box<RawValue>, serde_json::Error> {
-    serde_json::value::to_raw_value(&Entry { created: None, created_by: base, comment: None })
+pub(crate) fn of_base_layer(base: &str) -> HistoryEntry {
+    HistoryEntry { created_by: Some(base.to_owned()), ..HistoryEntry::default() }
 }
 
 /// The entries of a history, if they are as many as the layers.
@@ -143,6 +133,10 @@ mod tests {
         Held { name: name.to_owned(), version: version.to_owned(), hash }
     }
 
+    fn written(entry: &HistoryEntry) -> Box<RawValue> {
+        serde_json::value::to_raw_value(entry).unwrap()
+    }
+
     #[test]
     fn entries_are_read_as_they_were_written() {
         let created = Timestamp::from_microsecond(1_700_000_000_250_000).unwrap();
@@ -151,7 +145,7 @@ mod tests {
             Content::Packages(vec![held("zlib", "1.2.13")]),
             Content::Packages(vec![held("a", "git.feature/x=1.0"), held("b", "2")]),
         ] {
-            let entry = content.entry(Some(created)).unwrap();
+            let entry = written(&content.entry(Some(created)));
             let value: serde_json::Value = serde_json::from_str(entry.get()).unwrap();
             assert_eq!(value["created"], "2023-11-14T22:13:20Z");
             let read = Content::read(value["created_by"].as_str().unwrap(), value["comment"].as_str());
@@ -160,7 +154,7 @@ mod tests {
             assert!(history(&format!("[{entry}]")));
             assert!(!history(&format!(r#"[{{"created_by":"/bin/sh"}},{entry}]"#)) && !history("null"));
         }
-        let one = Content::Packages(vec![held("zlib", "1.2.13")]).entry(None).unwrap();
+        let one = written(&Content::Packages(vec![held("zlib", "1.2.13")]).entry(None));
         assert_eq!(
             one.get(),
             r#"{"created_by":"strata: zlib@1.2.13/6mhn66a","comment":"zlib@1.2.13/6mhn66ae67iweh46tg4uhwn247xusqdu"}"#

@@ -2,7 +2,7 @@
 
 use super::PushedImage;
 use super::execute::Context;
-use super::tagging::{Image, LONGEST_VARIABLE};
+use super::tagging::Image;
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::assemble::{Assembly, LayerInfo, Runtime, assemble};
@@ -21,9 +21,7 @@ impl Context<'_> {
     ) -> Result<PushedImage, Error> {
         let reference = ImageReference::new(self.repository.url().clone(), tag.clone()).to_string();
         let environment = self.environments.get(roots)?.environment;
-        if let Some((name, length)) = environment.over_limit().into_iter().next() {
-            return Err(Error::Image(ImageError::VariableTooLong { name, length, limit: LONGEST_VARIABLE }));
-        }
+        environment.refuse_too_long()?;
         let roots: Vec<&Node> = roots.iter().filter_map(|hash| self.database.node(hash)).collect();
         let nodes = self.runtime_closure(&roots)?;
         let Image { layers, missing_layers } = self.image(&nodes, layers, &mut HashSet::new())?;

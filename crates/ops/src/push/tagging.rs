@@ -8,7 +8,7 @@ use super::execute::{Context, Outcome, Task};
 use super::package::{self, in_cache};
 use super::plan::Planned;
 use super::{Failure, PushSummary, Pushed};
-use crate::environment::UNCLEAR;
+use crate::environment::{LONGEST_VARIABLE, UNCLEAR};
 use crate::error::Error;
 use crate::image::assemble::{Assembly, LayerInfo, Runtime, assemble};
 use crate::report::{Action, Event};
@@ -17,9 +17,6 @@ use crossbeam_channel::{Receiver, Sender};
 use jiff::Timestamp;
 use std::collections::{HashMap, HashSet};
 use strata_spec::{ConcreteSpec, DagHash, Node, closure};
-
-/// What Linux takes for one variable (`MAX_ARG_STRLEN`).
-pub(crate) const LONGEST_VARIABLE: usize = 131_072;
 
 /// The layers of an image that is to be written.
 pub(super) struct Image {

@@ -8,7 +8,6 @@ use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::base::Base;
 use crate::image::view;
-use crate::push::LONGEST_VARIABLE;
 use crate::report::{Event, Reporter};
 use crate::resolve::{Chosen, Request, Resolved, Stock, resolve};
 use jiff::Timestamp;
@@ -113,8 +112,8 @@ fn image(
             (platform.clone(), load(&platform)?, resolved)
         }
     };
-    let order: Vec<DagHash> = nodes(&resolved)?.into_iter().map(|node| node.hash.clone()).collect();
     let nodes = nodes(&resolved)?;
+    let order: Vec<DagHash> = nodes.iter().map(|node| node.hash.clone()).collect();
     if let Some(base) = &base {
         base.refuse_unfit(&resolved, &nodes)?;
     }
@@ -252,12 +251,7 @@ pub(super) fn refuse_too_long(environment: &Environment, request: &BuildRequest<
     for (name, value) in &request.runtime.env {
         environment.set(name, value);
     }
-    match environment.over_limit().into_iter().next() {
-        Some((name, length)) => {
-            Err(Error::Image(ImageError::VariableTooLong { name, length, limit: LONGEST_VARIABLE }))
-        }
-        None => Ok(()),
-    }
+    Ok(environment.refuse_too_long()?)
 }
 
 fn place(request: &BuildRequest<'_>) -> String {
