@@ -180,6 +180,17 @@ impl Database {
         hash: &DagHash,
         record: &impl Fn(&Node) -> Record,
     ) -> Result<(), crate::dag::MissingNode> {
+        self.add_with_dependencies_but(source, hash, &|_| false, record)
+    }
+
+    /// The same without those that `is_elsewhere`, and without what only they depend on: another database has them.
+    pub fn add_with_dependencies_but(
+        &mut self,
+        source: &impl NodeSource,
+        hash: &DagHash,
+        is_elsewhere: &impl Fn(&DagHash) -> bool,
+        record: &impl Fn(&Node) -> Record,
+    ) -> Result<(), crate::dag::MissingNode> {
         if self.records.contains_key(hash) {
             return Ok(());
         }
@@ -195,7 +206,7 @@ impl Database {
         while let Some((node, next)) = stack.pop() {
             if let Some(edge) = node.dependencies.get(next) {
                 stack.push((node, next + 1));
-                if !self.records.contains_key(&edge.hash) {
+                if !self.records.contains_key(&edge.hash) && !is_elsewhere(&edge.hash) {
                     let below = source.node(&edge.hash).ok_or_else(|| crate::dag::MissingNode {
                         dependent: node.label(),
                         name: edge.name.clone(),

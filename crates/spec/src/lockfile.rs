@@ -3,6 +3,8 @@
 //! Versions 1 to 6 differ in the version of the nodes, and in the kind of hash by which nodes and roots are called; here all
 //! are called by their DAG hash. Environments that are included bring their roots and nodes along.
 
+mod write;
+
 use crate::abstract_spec::AbstractSpec;
 use crate::dag::NodeSource;
 use crate::dag_hash::DagHash;
@@ -12,6 +14,7 @@ use indexmap::IndexMap;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
+pub use write::UnwritableLockfile;
 
 /// The newest version of the format that is read.
 pub const CURRENT_VERSION: u32 = 6;
@@ -26,7 +29,9 @@ pub enum InvalidLockfile {
     #[error("not a spack.lock: {0}")]
     Malformed(#[from] serde_json::Error),
     /// A version that strata does not know.
-    #[error("lockfile version {0} is not understood (1 to {CURRENT_VERSION} are)")]
+    #[error(
+        "it has version {0} of the format, which this strata does not know (it knows 1 to {CURRENT_VERSION})"
+    )]
     UnknownVersion(u32),
     /// A node is not one.
     #[error("concrete spec {key}: {source}")]
@@ -82,6 +87,10 @@ pub struct Lockfile {
     pub roots: Vec<Root>,
     /// The roots of environments that are included, each under its path, in the order in which they are met.
     pub included: IndexMap<String, Vec<Root>>,
+    /// What it says of the program that wrote it (`spack`), as JSON.
+    provenance: Option<Box<RawValue>>,
+    /// The environments that are included, as they are written, by path.
+    include_concrete: IndexMap<String, Box<RawValue>>,
     nodes: IndexMap<DagHash, Node>,
 }
 
@@ -95,9 +104,13 @@ impl Lockfile {
             other => return Err(InvalidLockfile::UnknownVersion(other)),
         };
         let wire: WireEnvironment<'_> = serde_json::from_str(json)?;
+        let provenance = wire.provenance.map(ToOwned::to_owned);
+        let include_concrete =
+            wire.include_concrete.iter().map(|(path, json)| (path.clone(), (*json).to_owned())).collect();
         let mut reading = Reading { format, ..Reading::default() };
         let roots = reading.take(wire, 0)?;
-        reading.finished(meta.version, roots)
+        let lockfile = reading.finished(meta.version, roots)?;
+        Ok(Self { provenance, include_concrete, ..lockfile })
     }
 
     /// Every node, in the order written.
@@ -164,7 +177,15 @@ impl Reading {
                 return Err(InvalidLockfile::MissingNode { of: node.label(), hash: hash.clone() });
             }
         }
-        Ok(Lockfile { version, roots, included: self.included, nodes: self.nodes })
+        let (provenance, include_concrete) = (None, IndexMap::new());
+        Ok(Lockfile {
+            version,
+            roots,
+            included: self.included,
+            provenance,
+            include_concrete,
+            nodes: self.nodes,
+        })
     }
 }
 
@@ -182,6 +203,8 @@ struct WireMeta {
 
 #[derive(Deserialize)]
 struct WireEnvironment<'j> {
+    #[serde(borrow, default, rename = "spack")]
+    provenance: Option<&'j RawValue>,
     roots: Vec<WireRoot>,
     #[serde(borrow, default)]
     concrete_specs: IndexMap<DagHash, &'j RawValue>,

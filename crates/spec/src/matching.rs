@@ -8,7 +8,7 @@ mod dependencies;
 mod node;
 mod question;
 mod reason;
-mod virtuals;
+pub(crate) mod virtuals;
 pub(crate) mod visit;
 
 pub use question::Question;

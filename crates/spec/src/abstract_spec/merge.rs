@@ -1,6 +1,8 @@
 //! Two specs that are to hold together: what they ask for jointly, or the contradiction between them.
 
-use super::{AbstractSpec, ArchitectureConstraint, CompilerFlag, VariantConstraint, VariantValue};
+use super::{
+    AbstractSpec, ArchitectureConstraint, CompilerFlag, DependencyConstraint, VariantConstraint, VariantValue,
+};
 use crate::target::{family, runs};
 use crate::version::UnknownReference;
 
@@ -16,6 +18,9 @@ pub enum Contradiction {
     /// It takes a git repository to tell.
     #[error(transparent)]
     Reference(#[from] UnknownReference),
+    /// A dependency without a name cannot be told from others.
+    #[error("a dependency without a name cannot be asked of `{0}` in addition")]
+    NamelessDependency(String),
     /// Lists of targets that are longer than anyone writes.
     #[error("a list of more than {MAX_TARGETS} targets")]
     TooManyTargets,
@@ -26,6 +31,38 @@ fn contradiction(own: impl Into<String>, other: impl Into<String>) -> Contradict
 }
 
 impl AbstractSpec {
+    /// Asks in addition for all that `other` asks for, of its node and of its dependencies: Spack's `Spec.constrain`, as far
+    /// as it needs no recipes.
+    ///
+    /// # Errors
+    /// If no package can be both.
+    pub fn constrain(&mut self, other: &Self) -> Result<(), Contradiction> {
+        self.constrain_node(other)?;
+        let nameless = |edge: &DependencyConstraint| edge.spec.name.is_none();
+        let within = |edge: &DependencyConstraint| edge.spec.dependencies.iter().any(nameless);
+        if other.dependencies.iter().any(|edge| nameless(edge) || within(edge)) {
+            return Err(Contradiction::NamelessDependency(self.to_string()));
+        }
+        for edge in &other.dependencies {
+            let same = |known: &&mut DependencyConstraint| {
+                known.spec.name == edge.spec.name && known.when == edge.when
+            };
+            match self.dependencies.iter_mut().find(same) {
+                None => self.dependencies.push(edge.clone()),
+                Some(known) => {
+                    known.spec.constrain(&edge.spec)?;
+                    known.types = known.types | edge.types;
+                    known.virtuals.extend(edge.virtuals.iter().cloned());
+                    known.virtuals.sort();
+                    known.virtuals.dedup();
+                    known.direct |= edge.direct;
+                }
+            }
+        }
+        self.put_in_order();
+        Ok(())
+    }
+
     /// Asks in addition for what `other` asks of its node; dependencies are left as they are.
     ///
     /// # Errors
@@ -130,7 +167,7 @@ impl ArchitectureConstraint {
 }
 
 /// What two lists of targets and ranges have in common, as Spack computes it: `*` and a name have nothing in common.
-fn targets_in_both(own: &str, asked: &str) -> Result<Option<String>, Contradiction> {
+pub(super) fn targets_in_both(own: &str, asked: &str) -> Result<Option<String>, Contradiction> {
     if own.split(',').count().max(asked.split(',').count()) > MAX_TARGETS {
         return Err(Contradiction::TooManyTargets);
     }

@@ -6,6 +6,7 @@
 
 mod display;
 mod merge;
+mod satisfies;
 
 pub use merge::Contradiction;
 

@@ -15,6 +15,11 @@ pub trait Surroundings: NodeSource {
 
     /// Whether it is installed.
     fn is_installed(&self, node: &Node) -> bool;
+
+    /// Whether it is installed in an upstream store.
+    fn is_upstream(&self, _: &Node) -> bool {
+        false
+    }
 }
 
 impl Surroundings for Database {
@@ -116,7 +121,7 @@ pub(super) fn find(node: &Node, path: &[String], surroundings: &impl Surrounding
         ["concrete"] => boolean(true),
         ["anonymous"] => boolean(false),
         ["installed"] => boolean(surroundings.is_installed(node)),
-        ["installed_upstream"] => boolean(false),
+        ["installed_upstream"] => boolean(surroundings.is_upstream(node)),
         ["spliced"] => boolean(node.build_spec.is_some()),
         ["specfile_version"] => Found::Bare(format!("v{}", node.original_format)),
         ["short_spec"] => Found::Text(short(node)),

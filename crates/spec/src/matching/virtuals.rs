@@ -67,6 +67,23 @@ pub(crate) fn is_virtual(catalog: &Catalog, name: &str) -> bool {
         || (catalog.providers(name).next().is_some() && catalog.named(name).next().is_none())
 }
 
+/// Whether whatever `spec` stands for provides what `asked` names, as far as the table knows.
+pub(crate) fn is_provided_by(spec: &AbstractSpec, asked: &AbstractSpec) -> bool {
+    let (Some(name), Some(wanted)) = (&spec.name, &asked.name) else { return false };
+    let provisions = TABLE.providers.get(name.as_str()).map(Provider::provisions).unwrap_or_default();
+    let fits = |provided: &AbstractSpec| {
+        provided.name.as_ref() == Some(wanted) && provided.versions.intersects(&asked.versions)
+    };
+    let provides =
+        |provision: &Provision| spec.meets_alone(&provision.when) && provision.virtuals.iter().any(fits);
+    TABLE.names.contains(wanted.as_str()) && provisions.iter().any(provides)
+}
+
+/// Whether the table knows `name` as the name of a virtual package.
+pub(crate) fn is_known_virtual(name: &str) -> bool {
+    TABLE.names.contains(name)
+}
+
 /// The packages that can provide the virtual package `name`, as far as the table knows, by name.
 pub fn known_providers(name: &str) -> Vec<&'static str> {
     if !TABLE.names.contains(name) {
