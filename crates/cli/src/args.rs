@@ -1,13 +1,28 @@
 //! The command line, as clap reads it. Words and options are Spack's wherever Spack has them.
 
 pub(crate) mod buildcache;
+pub(crate) mod config;
+pub(crate) mod env;
+mod find;
 pub(crate) mod image;
+mod install;
+pub(crate) mod load;
+pub(crate) mod mirror;
+pub(crate) mod repeated;
+pub(crate) mod spelling;
+pub(crate) mod store;
 mod values;
 
 pub(crate) use buildcache::Buildcache;
 use clap::{Args, Parser, Subcommand, ValueEnum};
+pub(crate) use config::Config;
+pub(crate) use env::Env;
+pub(crate) use find::{Find, Location};
 pub(crate) use image::Image;
+pub(crate) use install::{Install, InstallOnly, Unify};
+pub(crate) use mirror::Mirror;
 use std::path::PathBuf;
+pub(crate) use store::Uninstall;
 pub(crate) use values::Password;
 
 /// Put what Spack installs into any OCI registry, and take it out again.
@@ -33,10 +48,22 @@ pub(crate) struct Global {
     /// Pad the root of a new install tree to this many bytes, as config:install_tree:padded_length does
     #[arg(long, global = true, value_name = "N")]
     pub(crate) padded_length: Option<usize>,
-    /// The environment whose concrete specs the command is about: a directory with a spack.lock, or the name of an
-    /// environment of the Spack that SPACK_ROOT names
+    /// The environment that the command is about: its name, or a directory with a spack.yaml or spack.lock
+    /// [default: the one that is active, SPACK_ENV]
     #[arg(short, long, global = true, value_name = "ENV")]
     pub(crate) environment: Option<PathBuf>,
+    /// The directory of the environment that the command is about
+    #[arg(short = 'D', long, global = true, value_name = "DIR", conflicts_with = "environment")]
+    pub(crate) env_dir: Option<PathBuf>,
+    /// Leave out the environment that is active
+    #[arg(short = 'E', long, global = true, conflicts_with_all = ["environment", "env_dir"])]
+    pub(crate) no_env: bool,
+    /// A directory or file of configuration that counts more than the others; may be given more than once
+    #[arg(short = 'C', long, global = true, value_name = "DIR|FILE")]
+    pub(crate) config_scope: Vec<PathBuf>,
+    /// A setting, as section:key:value; may be given more than once
+    #[arg(short = 'c', long = "config", global = true, value_name = "SETTING")]
+    pub(crate) setting: Vec<String>,
     /// Write one JSON document to standard output
     #[arg(long, global = true)]
     pub(crate) json: bool,
@@ -106,9 +133,34 @@ pub(crate) enum Command {
     Location(Location),
     /// Remove installed packages
     Uninstall(Uninstall),
+    /// Print what sets a shell's environment up for installed packages
+    Load(load::Load),
+    /// Print what takes loaded packages out of a shell's environment
+    Unload(load::Unload),
+    /// Manage environments: directories that say which packages belong together
+    #[command(subcommand)]
+    Env(Env),
+    /// Add specs to the environment
+    Add(env::Add),
+    /// Remove specs from the environment
+    #[command(visible_alias = "rm")]
+    Remove(env::Remove),
+    /// Choose a binary for every spec of the environment, and write them down in its spack.lock
+    Concretize(env::Concretize),
+    /// Remove installed packages that nothing needs
+    Gc(store::Gc),
+    /// Mark installed packages as asked for, or as only needed by others
+    Mark(store::Mark),
+    /// Compare installed packages with what was installed
+    Verify(store::Verify),
+    /// Make the store's database anew from what is installed
+    Reindex(store::Reindex),
     /// Manage the caches that are known by name
     #[command(subcommand)]
     Mirror(Mirror),
+    /// Look at Spack's configuration
+    #[command(subcommand)]
+    Config(Config),
     /// Keep credentials for a registry
     Login(Login),
     /// Forget the credentials for a registry
@@ -120,30 +172,6 @@ pub(crate) enum Command {
     Doctor(Doctor),
     /// Serve a directory of image layouts as a registry
     Serve(Serve),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Install {
-    /// What to install: specs as Spack knows them, or /HASH
-    #[arg(required = true)]
-    pub(crate) specs: Vec<String>,
-    #[command(flatten)]
-    pub(crate) from: From,
-    /// How several specs relate to each other
-    #[arg(long, value_enum, default_value_t, value_name = "HOW")]
-    pub(crate) unify: Unify,
-    /// Packages installed at the same time [default: number of cores]
-    #[arg(short, long, value_name = "N")]
-    pub(crate) jobs: Option<usize>,
-    /// Say what would be installed, and install nothing
-    #[arg(short = 'n', long)]
-    pub(crate) dry_run: bool,
-    /// Accepted for command lines written for Spack: strata installs from caches only
-    #[arg(long)]
-    pub(crate) cache_only: bool,
-    /// Accepted for command lines written for Spack: packages in OCI caches are never signed
-    #[arg(long)]
-    pub(crate) no_check_signature: bool,
 }
 
 /// Where binaries come from, and for which machine.
@@ -161,19 +189,6 @@ pub(crate) struct From {
     /// Take binaries whether they run on this machine or not
     #[arg(long, conflicts_with_all = ["target", "os"])]
     pub(crate) no_host_check: bool,
-}
-
-/// How several specs that are asked for at once relate to each other.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Unify {
-    /// All use the same packages, or it is an error
-    #[default]
-    True,
-    /// As many as possible use the same packages
-    #[value(alias = "when_possible")]
-    WhenPossible,
-    /// Each is looked at alone
-    False,
 }
 
 #[derive(Debug, Args)]
@@ -230,95 +245,6 @@ pub(crate) struct Why {
     pub(crate) specs: Vec<String>,
     #[command(flatten)]
     pub(crate) from: From,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Find {
-    /// Specs of packages to list; all if none is given
-    pub(crate) specs: Vec<String>,
-    /// Show the first characters of the hash of each package
-    #[arg(short, long)]
-    pub(crate) long: bool,
-    /// Show all of the hash of each package
-    #[arg(short = 'L', long)]
-    pub(crate) very_long: bool,
-    /// Show the variants of each package; -v does the same, as in Spack
-    #[arg(long)]
-    pub(crate) variants: bool,
-    /// Show where each package is installed
-    #[arg(short, long)]
-    pub(crate) paths: bool,
-    /// Show what each package depends on, as a tree
-    #[arg(short, long)]
-    pub(crate) deps: bool,
-    /// Packages that were asked for, and not only needed by others
-    #[arg(short = 'x', long)]
-    pub(crate) explicit: bool,
-    /// Packages that were not asked for
-    #[arg(short = 'X', long, conflicts_with = "explicit")]
-    pub(crate) implicit: bool,
-    /// Show this of each package: Spack's format strings, such as '{name}{@version}{/hash:7}'
-    #[arg(long, value_name = "FORMAT", conflicts_with = "variants")]
-    pub(crate) format: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Location {
-    /// Print the prefix of the package (the only kind of location there is)
-    #[arg(short, long)]
-    pub(crate) install_dir: bool,
-    /// Spec of the package
-    pub(crate) spec: String,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Uninstall {
-    /// Specs of the packages
-    #[arg(required = true)]
-    pub(crate) specs: Vec<String>,
-    /// Accepted for the sake of scripts written for Spack; strata never asks
-    #[arg(short = 'y', long)]
-    pub(crate) yes_to_all: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Mirror {
-    /// Give a cache a name
-    Add(MirrorAdd),
-    /// Forget a mirror
-    #[command(visible_alias = "rm")]
-    Remove {
-        /// Its name
-        name: String,
-    },
-    /// List the mirrors that are configured
-    List,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct MirrorAdd {
-    /// The name
-    pub(crate) name: String,
-    /// Its URL
-    pub(crate) url: String,
-    /// Write down that packages from it must be signed
-    #[arg(long, conflicts_with = "unsigned")]
-    pub(crate) signed: bool,
-    /// Write down that packages from it need not be signed
-    #[arg(short, long)]
-    pub(crate) unsigned: bool,
-    /// User to be for it
-    #[arg(long, value_name = "USER")]
-    pub(crate) oci_username: Option<String>,
-    /// Environment variable that holds the user to be
-    #[arg(long, value_name = "NAME", conflicts_with = "oci_username")]
-    pub(crate) oci_username_variable: Option<String>,
-    /// Environment variable that holds the password or token
-    #[arg(long, value_name = "NAME")]
-    pub(crate) oci_password_variable: Option<String>,
-    /// The password itself, which is then written to the file, and is not for Spack 1.1 and later
-    #[arg(long, value_name = "PASSWORD", conflicts_with_all = ["oci_password_variable", "oci_username_variable"])]
-    pub(crate) oci_password: Option<Password>,
 }
 
 #[derive(Debug, Args)]

@@ -1,7 +1,9 @@
 //! What kind of failure it was, how the process ends, and what to do about it: decided here and nowhere else.
 
+mod environment;
 mod hint;
 mod image;
+mod view;
 
 use crate::settings::InvalidSetting;
 use serde_json::{Value, json};
@@ -13,7 +15,7 @@ use strata_ops::Error;
 use strata_registry::RegistryError;
 use strata_store::removal::RemovalError;
 use strata_store::stage::StageError;
-use strata_store::{LockError, StoreError};
+use strata_store::{AccessError, LockError, StoreError};
 
 /// Some of it failed.
 pub(crate) const SOME_FAILED: u8 = 1;
@@ -77,6 +79,11 @@ impl Diagnosis {
         Self { kind: KIND_USAGE, message, causes: Vec::new(), hint, package: None }
     }
 
+    /// What went wrong, in a line.
+    pub(crate) fn message(&self) -> String {
+        std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": ")
+    }
+
     /// The same, with something else to do about it.
     pub(crate) fn with_hint(self, hint: &str) -> Self {
         Self { hint: Some(hint.to_owned()), ..self }
@@ -107,7 +114,7 @@ impl Diagnosis {
     pub(crate) fn to_json(&self) -> Value {
         json!({
             "kind": self.kind.0,
-            "message": std::iter::once(&self.message).chain(&self.causes).map(String::as_str).collect::<Vec<_>>().join(": "),
+            "message": self.message(),
             "hint": self.hint,
             "retryable": matches!(self.kind, KIND_TRY_AGAIN | KIND_UNREACHABLE),
             "package": self.package,
@@ -164,6 +171,12 @@ impl From<strata_config::ConfigError> for Diagnosis {
     }
 }
 
+impl From<strata_ops::environment::managed::ManagedError> for Diagnosis {
+    fn from(error: strata_ops::environment::managed::ManagedError) -> Self {
+        Error::from(error).into()
+    }
+}
+
 impl From<strata_spec::format::TemplateError> for Diagnosis {
     fn from(error: strata_spec::format::TemplateError) -> Self {
         let hint = "a format string is like {name}{@version}{/hash:7}{variants}{ target=architecture.target}";
@@ -182,9 +195,6 @@ impl From<InvalidSetting> for Diagnosis {
     fn from(error: InvalidSetting) -> Self {
         let hint = match error {
             InvalidSetting::Epoch { .. } => Some("unset it, or set it to what `date +%s` prints".to_owned()),
-            InvalidSetting::NoEnvironment { .. } => {
-                Some("name a directory that has a spack.lock in it".to_owned())
-            }
             InvalidSetting::Half { .. } => None,
         };
         Self::new(KIND_USAGE, &error, hint)
@@ -234,6 +244,8 @@ fn kind(error: &Error) -> Kind {
         | Error::NoIndex { .. }
         | Error::MissingDependency { .. }
         | Error::PrefixMissing { .. }
+        | Error::LeftOut { .. }
+        | Error::NotInEnvironment { .. }
         | Error::NotInstalled { .. }
         | Error::NothingInstalled { .. } => KIND_NOT_FOUND,
         Error::NoBinary(explanation) if explanation.is_uncertain() => KIND_UNREACHABLE,
@@ -242,16 +254,21 @@ fn kind(error: &Error) -> Kind {
         Error::Ambiguous { .. }
         | Error::ManyPackages { .. }
         | Error::Conflict(_)
+        | Error::EnvironmentConflict { .. }
         | Error::OtherPadding { .. }
-        | Error::NoMirrors { .. }
+        | Error::NoMirrors
         | Error::DoesNotFit { .. }
         | Error::SbangTooLong(_)
+        | Error::SamePrefix { .. }
+        | Error::Projection(_)
         | Error::NoLockfile { .. }
         | Error::EmptyEnvironment { .. }
         | Error::Reference(_) => KIND_USAGE,
+        Error::Access(AccessError::NotInGroup { .. }) | Error::Upstream { .. } => KIND_NOT_ALLOWED,
+        Error::Access(_) => system_kind(error).unwrap_or(KIND_USAGE),
         Error::Root(root) | Error::Store(StoreError::Root(root)) => system_kind(root).unwrap_or(KIND_USAGE),
         Error::Unasked { .. } => KIND_UNREACHABLE,
-        Error::DependencyGone { .. } => KIND_TRY_AGAIN,
+        Error::DependencyGone { .. } | Error::NeededMeanwhile { .. } => KIND_TRY_AGAIN,
         Error::NotAPackage { .. }
         | Error::InvalidSpec { .. }
         | Error::WrongPackage { .. }
@@ -262,6 +279,7 @@ fn kind(error: &Error) -> Kind {
         | Error::DiffId { .. }
         | Error::NoSpecFile { .. }
         | Error::Lockfile { .. }
+        | Error::UnwritableLockfile { .. }
         | Error::Prefixes { .. }
         | Error::MissingNode(_)
         | Error::Document(_)
@@ -271,10 +289,18 @@ fn kind(error: &Error) -> Kind {
         | Error::Panicked
         | Error::Spliced { .. }
         | Error::HasDependents { .. }
+        | Error::PrefixLeftOut { .. }
+        | Error::Differs { .. }
+        | Error::NeededByEnvironments { .. }
         | Error::StaleIndex { .. }
         | Error::ForeignPrefix { .. }
         | Error::Registration(_) => KIND_FAILED,
+        Error::Managed(error) => environment::kind(error),
         Error::Image(error) => image::kind(error),
+        Error::View(_)
+        | Error::ViewSpec { .. }
+        | Error::ViewProjection { .. }
+        | Error::SameProjection { .. } => view::kind(error),
         Error::Repository(error) => repository_kind(error, error.kind()),
         Error::Unpack { source: UnpackError::Read { source }, .. } => layer_kind(source),
         Error::Unpack { source: source @ UnpackError::Io { .. }, .. } => {

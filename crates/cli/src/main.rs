@@ -8,23 +8,26 @@ mod progress;
 mod registries;
 mod settings;
 
-use args::{Buildcache, Cache, Cli, Command, Image, Mirror};
-use clap::Parser;
+use args::{Buildcache, Cache, Cli, Command, Config, Env, Image, Mirror};
+use clap::{CommandFactory, Parser};
 use diagnosis::Diagnosis;
 use output::Outcome;
 use progress::Console;
 use settings::Settings;
 use std::process::ExitCode;
 use std::sync::Arc;
+use strata_ops::{Event, Reporter};
 
 fn main() -> ExitCode {
     // A reader that goes away (`strata find | head`) ends a write with an error, not the process with a signal.
-    let cli = match Cli::try_parse() {
+    let arguments = args::repeated::put_after_command(Cli::command, std::env::args_os().collect());
+    let arguments = args::spelling::spell_out(Cli::command, arguments);
+    let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return not_understood(&error),
     };
-    let settings = Settings::read(&cli.global);
     let console = Arc::new(Console::new(&cli.global));
+    let settings = Settings::read(&cli.global).heard_by(&console);
     let (name, result) = run(&cli, &settings, &console);
     console.finish();
     let (printed, code) = match &result {
@@ -59,9 +62,9 @@ fn not_understood(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(diagnosis::SOME_FAILED))
 }
 
-/// Whether a command is about an environment, if one is named.
+/// Whether a command has a use for an environment that is named.
 fn takes_environment(command: &Command) -> bool {
-    matches!(command, Command::Buildcache(Buildcache::Push(_)) | Command::Image(Image::Build(_)))
+    !matches!(command, Command::Serve(_) | Command::Login(_) | Command::Logout(_) | Command::Cache(_))
 }
 
 /// Runs the command; with its name, as the JSON envelope states it.
@@ -71,8 +74,16 @@ fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str,
             format!("-e {} is given to a command that has no use for an environment", environment.display());
         return ("", Err(Diagnosis::misuse(text, "leave it out")));
     }
+    if let Some(directory) = settings.also_a_directory() {
+        let text = format!(
+            "-e {0} is the environment of that name; the directory of that name is -e ./{0}",
+            directory.display()
+        );
+        console.event(Event::Warning(&text));
+    }
     use commands::{
-        buildcache, cache, doctor, find, image, install, login, mirror, serve, spec, uninstall, why,
+        buildcache, cache, concretize, config, doctor, env, find, gc, image, install, load, login, mark,
+        mirror, reindex, serve, spec, uninstall, verify, wanted, why,
     };
     match &cli.command {
         Command::Buildcache(Buildcache::Push(args)) => {
@@ -100,11 +111,41 @@ fn run(cli: &Cli, settings: &Settings, console: &Arc<Console>) -> (&'static str,
         Command::Spec(args) => ("spec", spec::spec(args, settings, console)),
         Command::Why(args) => ("why", why::why(args, settings, console)),
         Command::Find(args) => ("find", find::find(args, &cli.global, settings, console)),
-        Command::Location(args) => ("location", find::location(args, settings)),
+        Command::Location(args) => ("location", find::location(args, settings, console)),
         Command::Uninstall(args) => ("uninstall", uninstall::uninstall(args, settings, console)),
         Command::Mirror(Mirror::Add(args)) => ("mirror add", mirror::add(args, settings, console)),
-        Command::Mirror(Mirror::Remove { name }) => ("mirror remove", mirror::remove(name, settings)),
-        Command::Mirror(Mirror::List) => ("mirror list", mirror::list(settings)),
+        Command::Mirror(Mirror::Remove(args)) => ("mirror remove", mirror::remove(args, settings, console)),
+        Command::Mirror(Mirror::Set(args)) => ("mirror set", mirror::set(args, settings, console)),
+        Command::Mirror(Mirror::SetUrl(args)) => ("mirror set-url", mirror::set_url(args, settings, console)),
+        Command::Mirror(Mirror::Rename(args)) => ("mirror rename", mirror::rename(args, settings)),
+        Command::Mirror(Mirror::List { scope }) => {
+            ("mirror list", mirror::list(scope.scope.as_deref(), settings))
+        }
+        Command::Load(args) => ("load", load::load(args, &cli.global, settings, console)),
+        Command::Unload(args) => ("unload", load::unload(args, &cli.global, settings, console)),
+        Command::Env(Env::Create(args)) => ("env create", env::create(args, settings, console)),
+        Command::Env(Env::List) => ("env list", env::list(settings)),
+        Command::Env(Env::Status) => ("env status", env::status(settings)),
+        Command::Env(Env::Activate(args)) => {
+            ("env activate", env::activate(args, &cli.global, settings, console))
+        }
+        Command::Env(Env::Deactivate(shell)) => {
+            ("env deactivate", env::deactivate(shell, &cli.global, settings, console))
+        }
+        Command::Env(Env::Remove(args)) => ("env remove", env::remove(args, settings, console)),
+        Command::Env(Env::Rename(args)) => ("env rename", env::rename(args, settings)),
+        Command::Env(Env::View(args)) => ("env view", env::view(args, settings, console)),
+        Command::Add(args) => ("add", wanted::add(args, settings, console)),
+        Command::Remove(args) => ("remove", wanted::remove(args, settings, console)),
+        Command::Concretize(args) => ("concretize", concretize::concretize(args, settings, console)),
+        Command::Gc(args) => ("gc", gc::gc(args, settings, console)),
+        Command::Mark(args) => ("mark", mark::mark(args, settings)),
+        Command::Verify(args) => ("verify", verify::verify(args, settings, console)),
+        Command::Reindex(args) => ("reindex", reindex::reindex(args, settings, console)),
+        Command::Config(Config::Get(args)) => ("config get", config::get(args, settings)),
+        Command::Config(Config::Blame(args)) => ("config blame", config::blame(args, settings)),
+        Command::Config(Config::Scopes(args)) => ("config scopes", config::scopes(args, settings)),
+        Command::Config(Config::List) => ("config list", config::list()),
         Command::Login(args) => ("login", login::login(args, settings, console)),
         Command::Logout(args) => ("logout", login::logout(args, settings, console)),
         Command::Cache(Cache::Info) => ("cache info", cache::info(settings)),

@@ -39,6 +39,13 @@ impl Outcome {
         })
     }
 
+    /// Adds to what there is to say to programs.
+    pub(crate) fn add(&mut self, name: &str, value: Value) {
+        if let Value::Object(result) = &mut self.result {
+            result.insert(name.to_owned(), value);
+        }
+    }
+
     /// The outcome of a command that has said everything while it ran.
     pub(crate) fn told() -> Self {
         Self { told: true, ..Self::default() }

@@ -4,8 +4,8 @@ use crate::diagnosis::Diagnosis;
 use crate::progress::Console;
 use crate::settings::{self, Settings};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 use std::sync::Arc;
+use strata_config::Configuration;
 use strata_oci::{
     BlobCache, Credentials, Notice, Repository, RepositoryUrl, Transport, TransportOptions, UploadMode,
 };
@@ -21,7 +21,10 @@ pub(crate) struct Registries<'s> {
     settings: &'s Settings,
     console: Arc<Console>,
     transport: Transport,
-    file: PathBuf,
+    /// What names caches, and says who to be at them.
+    configuration: Result<&'s Configuration, Diagnosis>,
+    /// What a URL is looked up in where that cannot be read.
+    nothing: Configuration,
 }
 
 impl<'s> Registries<'s> {
@@ -46,7 +49,13 @@ impl<'s> Registries<'s> {
             ..TransportOptions::default()
         };
         let transport = Transport::new(options);
-        Ok(Self { settings, console: Arc::clone(console), transport, file: settings.mirrors_file() })
+        Ok(Self {
+            settings,
+            console: Arc::clone(console),
+            transport,
+            configuration: settings.optional_configuration()?,
+            nothing: Configuration::nothing(),
+        })
     }
 
     /// The connections that all of it shares.
@@ -60,15 +69,14 @@ impl<'s> Registries<'s> {
         name_or_url: &str,
         direction: Direction,
     ) -> Result<Box<dyn Repository>, Diagnosis> {
-        let address = self.caches(None).address(name_or_url, direction)?;
+        let address = self.address(name_or_url, direction)?;
         let credentials = self.brought_to([&address])?;
         Ok(self.caches(credentials).open(&address)?)
     }
 
     /// Another repository of the same registry that a mirror is configured for.
     pub(crate) fn sibling(&self, name_or_url: &str) -> Result<Option<String>, Diagnosis> {
-        let caches = self.caches(None);
-        Ok(caches.sibling(&caches.address(name_or_url, Direction::Push)?))
+        Ok(self.caches(None).sibling(&self.address(name_or_url, Direction::Push)?))
     }
 
     /// Where a cache is, and who to be there as far as configuration and surroundings say.
@@ -77,7 +85,7 @@ impl<'s> Registries<'s> {
         name_or_url: &str,
         direction: Direction,
     ) -> Result<(RepositoryUrl, Option<Credentials>), Diagnosis> {
-        let address = self.caches(None).address(name_or_url, direction)?;
+        let address = self.address(name_or_url, direction)?;
         let credentials = self.brought_to([&address])?;
         Ok((address.url().clone(), self.caches(credentials).credentials(&address)?))
     }
@@ -99,38 +107,30 @@ impl<'s> Registries<'s> {
     ) -> Result<Opened, Diagnosis> {
         let configured;
         let names = if named.is_empty() {
-            configured = strata_ops::mirror::configured(&self.file)?;
+            configured = strata_ops::mirror::configured(self.configuration.clone()?)?;
             &configured
         } else {
             named
         };
-        let caches = self.caches(None);
-        let located: Vec<(&String, Result<Address, strata_ops::Error>)> =
-            names.iter().map(|name| (name, caches.address(name, Direction::Fetch))).collect();
-        let others: Vec<Address> = others
-            .iter()
-            .map(|(url, direction)| caches.address(url, *direction))
-            .collect::<Result<_, _>>()?;
+        let located: Vec<(&String, Result<Address, Diagnosis>)> =
+            names.iter().map(|name| (name, self.address(name, Direction::Fetch))).collect();
+        let others = self.addresses(others)?;
         let all = located.iter().filter_map(|(_, address)| address.as_ref().ok()).chain(&others);
         let caches = self.caches(self.brought_to(all)?);
         let mut usable = Vec::new();
         let mut unusable = Vec::new();
         for (name, address) in located {
-            let opened = match address {
-                Ok(address) => caches.open(&address),
-                Err(error) => Err(error),
-            };
-            match opened {
+            match address.and_then(|address| Ok(caches.open(&address)?)) {
                 Ok(repository) => usable.push(Mirror::new(name.clone(), repository)),
                 Err(error) if named.is_empty() => unusable.push((name, error)),
-                Err(error) => return Err(error.into()),
+                Err(error) => return Err(error),
             }
         }
         if usable.is_empty() && !unusable.is_empty() {
-            return Err(unusable.swap_remove(0).1.into());
+            return Err(unusable.swap_remove(0).1);
         }
         for (name, error) in unusable {
-            let reason = strata_ops::error::chain(&error);
+            let reason = error.message();
             self.console.event(Event::Warning(&format!("leaving out mirror {name}: {reason}")));
         }
         let others = others.iter().map(|address| caches.open(address)).collect::<Result<_, _>>()?;
@@ -142,11 +142,7 @@ impl<'s> Registries<'s> {
         &self,
         places: &[(String, Direction)],
     ) -> Result<Vec<Box<dyn Repository>>, Diagnosis> {
-        let caches = self.caches(None);
-        let addresses: Vec<Address> = places
-            .iter()
-            .map(|(url, direction)| caches.address(url, *direction))
-            .collect::<Result<_, _>>()?;
+        let addresses = self.addresses(places)?;
         let caches = self.caches(self.brought_to(&addresses)?);
         Ok(addresses.iter().map(|address| caches.open(address)).collect::<Result<_, _>>()?)
     }
@@ -158,11 +154,10 @@ impl<'s> Registries<'s> {
         url: &RepositoryUrl,
         beside: &[&RepositoryUrl],
     ) -> Result<Box<dyn Repository>, Diagnosis> {
-        let caches = self.caches(None);
-        let base = caches.address(&url.to_string(), Direction::Fetch)?;
+        let base = self.address(&url.to_string(), Direction::Fetch)?;
         let beside: Vec<Address> = beside
             .iter()
-            .map(|url| caches.address(&url.to_string(), Direction::Fetch))
+            .map(|url| self.address(&url.to_string(), Direction::Fetch))
             .collect::<Result<_, _>>()?;
         let is_beside =
             beside.iter().all(|cache| cache.registry().is_none_or(|it| Some(it) == base.registry()));
@@ -170,8 +165,25 @@ impl<'s> Registries<'s> {
         Ok(self.caches(credentials).open(&base)?)
     }
 
+    /// Where a cache is that is given as a URL or as a name. A name needs the configuration.
+    fn address(&self, name_or_url: &str, direction: Direction) -> Result<Address, Diagnosis> {
+        match &self.configuration {
+            Err(error) if !name_or_url.contains("://") => Err(error.clone()),
+            _ => Ok(self.caches(None).address(name_or_url, direction)?),
+        }
+    }
+
+    fn addresses(&self, places: &[(String, Direction)]) -> Result<Vec<Address>, Diagnosis> {
+        places.iter().map(|(place, direction)| self.address(place, *direction)).collect()
+    }
+
     fn caches(&self, credentials: Option<Credentials>) -> Caches<'_> {
-        Caches { file: &self.file, transport: &self.transport, variable: &settings::variable, credentials }
+        Caches {
+            configuration: self.configuration.as_ref().map_or(&self.nothing, |configuration| configuration),
+            transport: &self.transport,
+            variable: &settings::variable,
+            credentials,
+        }
     }
 
     /// The credentials that the environment brings, if it is clear for which registry they are: they name none, and
@@ -184,7 +196,10 @@ impl<'s> Registries<'s> {
         for address in addresses {
             registries.extend(address.registry());
             // A URL needs no configuration: it is enough to say that its mirror could not be looked up.
-            if let Some(reason) = address.unread() {
+            let unread = self.configuration.as_ref().err().map(Diagnosis::message);
+            if let Some(reason) =
+                unread.filter(|_| address.registry().is_some()).or(address.unread().map(str::to_owned))
+            {
                 let text = format!("not looking for an access pair for {}: {reason}", address.url());
                 self.console.event(Event::Warning(&text));
             }

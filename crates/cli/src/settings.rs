@@ -1,15 +1,27 @@
 //! What the surroundings say: environment variables, home directory, number of cores. Read here and nowhere else.
 
 mod credential_files;
+mod environments;
+mod place;
 
 use crate::args::Global;
+use crate::diagnosis::Diagnosis;
+use crate::progress::Console;
 use credential_files::CredentialFiles;
+use environments::Asking;
 use etcetera::BaseStrategy;
 use jiff::Timestamp;
+pub(crate) use place::Place;
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::path::{Component, Path, PathBuf};
-use strata_config::{ConfigError, PrefixInspections, UserScope};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use strata_config::{Asked, Configuration, Machine, MachineFacts, PrefixInspections, Surroundings};
 use strata_oci::{Credentials, Secret, TlsOptions};
+use strata_ops::environment::managed::Environments;
+use strata_ops::{Event, Reporter};
+use strata_store::Watcher;
 
 /// Where Docker and podman keep the certificates of single registries, for the whole machine.
 const CERTIFICATE_DIRECTORIES: [&str; 2] = ["/etc/docker/certs.d", "/etc/containers/certs.d"];
@@ -17,18 +29,31 @@ const CERTIFICATE_DIRECTORIES: [&str; 2] = ["/etc/docker/certs.d", "/etc/contain
 /// The surroundings, as far as strata looks at them.
 #[derive(Debug)]
 pub(crate) struct Settings {
-    /// Root of the install tree, padded underneath or not.
-    pub(crate) store: PathBuf,
-    /// Whether somebody named the store; the default one need not exist.
-    pub(crate) store_is_named: bool,
-    /// Pad the root of a new install tree to this many bytes.
-    pub(crate) padded_length: Option<usize>,
-    /// The environment that the command is about, as it was named.
-    environment: Option<PathBuf>,
-    /// The Spack in use.
-    spack_root: Option<PathBuf>,
-    /// The user scope of Spack's configuration.
-    pub(crate) user_scope: PathBuf,
+    /// The install tree that was named.
+    named_store: Option<PathBuf>,
+    /// The one to use where nothing names one.
+    own_store: PathBuf,
+    /// To how many bytes the root of a new install tree is to be padded, if that was said.
+    padded_length: Option<usize>,
+    /// How the environment was named that the command is about.
+    asking: Asking,
+    /// What `SPACK_ENV` says.
+    active_environment: Option<PathBuf>,
+    /// Where environments with names are if nothing says it.
+    own_environments: PathBuf,
+    /// Where they are, when it was first asked for.
+    environments: OnceCell<Environments>,
+    /// What decides which configuration there is.
+    surroundings: Surroundings,
+    /// What the command line says about configuration.
+    custom_scopes: Vec<PathBuf>,
+    inline_settings: Vec<String>,
+    /// Read when it is first asked for.
+    configuration: OnceCell<Configuration>,
+    /// Who is told what stores wait for.
+    watcher: Watcher,
+    /// Who is told what is left out of the configuration.
+    warn: Warn,
     /// Threads to use where the user does not say.
     pub(crate) cores: usize,
     /// Where blobs and journals are kept.
@@ -45,6 +70,38 @@ pub(crate) struct Settings {
     certificate_directories: Vec<PathBuf>,
 }
 
+/// The variables of the shell that strata was started from, as far as it passed them on.
+#[derive(Debug)]
+pub(crate) struct ShellVariables {
+    /// Names and values.
+    pub(crate) known: BTreeMap<String, String>,
+    /// The names of those whose values are no text.
+    pub(crate) unreadable: BTreeSet<String>,
+}
+
+/// Who is warned, if anybody is: once of each thing.
+#[derive(Default)]
+struct Warn {
+    console: Option<Arc<Console>>,
+    told: RefCell<BTreeSet<String>>,
+}
+
+impl Warn {
+    fn of(&self, text: &str) {
+        if let Some(console) = &self.console
+            && self.told.borrow_mut().insert(text.to_owned())
+        {
+            console.event(Event::Warning(text));
+        }
+    }
+}
+
+impl std::fmt::Debug for Warn {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Warn")
+    }
+}
+
 /// The surroundings contradict themselves, or say something that means nothing.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum InvalidSetting {
@@ -53,14 +110,6 @@ pub(crate) enum InvalidSetting {
     Epoch {
         /// What it is.
         value: String,
-    },
-    /// There is no such environment.
-    #[error("there is no environment `{name}`: it is no directory{}", named_below(directory))]
-    NoEnvironment {
-        /// What it was called.
-        name: String,
-        /// Where Spack keeps those that have names.
-        directory: Option<PathBuf>,
     },
     /// One of two that belong together.
     #[error("{given} is given, and {missing} is not, or is empty: both are needed")]
@@ -80,8 +129,6 @@ impl Settings {
         let data = base.as_ref().map_or_else(|| home.join(".local/share"), |b| b.data_dir());
         let config = base.as_ref().map_or_else(|| home.join(".config"), |b| b.config_dir());
         let cache = base.as_ref().map_or_else(|| home.join(".cache"), |b| b.cache_dir());
-        let spack_root = path("SPACK_ROOT");
-        let spack = spack_root.as_ref().map(|root| root.join("opt/spack")).filter(|root| has_database(root));
         // No shell expands the `~` of `--store=~/dir`.
         let expanded = |path: &Path| path.strip_prefix("~").map_or(path.to_owned(), |rest| home.join(rest));
         let named = global.store.as_deref().map(expanded);
@@ -91,12 +138,19 @@ impl Settings {
         let mut certificate_directories: Vec<PathBuf> = CERTIFICATE_DIRECTORIES.map(PathBuf::from).to_vec();
         certificate_directories.push(config.join("containers/certs.d"));
         Self {
-            store: named.clone().or(spack).unwrap_or_else(|| data.join("strata/store")),
-            store_is_named: named.is_some(),
+            named_store: named,
+            own_store: data.join("strata/store"),
             padded_length: global.padded_length,
-            environment: global.environment.as_deref().map(expanded),
-            spack_root,
-            user_scope: path("SPACK_USER_CONFIG_PATH").unwrap_or_else(|| home.join(".spack")),
+            asking: Asking::of(global, path("SPACK_ENV"), expanded),
+            active_environment: path("SPACK_ENV"),
+            own_environments: data.join("strata/environments"),
+            environments: OnceCell::new(),
+            surroundings: surroundings(&home),
+            custom_scopes: global.config_scope.iter().map(|path| expanded(path)).collect(),
+            inline_settings: global.setting.clone(),
+            configuration: OnceCell::new(),
+            watcher: Watcher::default(),
+            warn: Warn::default(),
             cores: std::thread::available_parallelism().map_or(1, usize::from),
             cache_directory: file(&registries.cache_dir).unwrap_or_else(|| cache.join("strata")),
             use_cache: !registries.no_cache,
@@ -120,6 +174,16 @@ impl Settings {
         }
     }
 
+    /// The same with somebody who is told what stores wait for, and what is left out of the configuration.
+    pub(crate) fn heard_by(self, console: &Arc<Console>) -> Self {
+        let waiting = Arc::clone(console);
+        Self {
+            watcher: Watcher::new(move |delay| waiting.event(Event::Warning(&delay.to_string()))),
+            warn: Warn { console: Some(Arc::clone(console)), ..Warn::default() },
+            ..self
+        }
+    }
+
     /// `SOURCE_DATE_EPOCH`: what reproducible builds use for the time.
     pub(crate) fn source_date_epoch(&self) -> Result<Option<Timestamp>, InvalidSetting> {
         let Some(value) = &self.source_date_epoch else { return Ok(None) };
@@ -129,28 +193,27 @@ impl Settings {
         time.map(Some).ok_or_else(invalid)
     }
 
-    /// The directory of the environment that the command is about, if it is about one: a name is looked for where Spack
-    /// keeps its environments, and before that of a directory.
-    pub(crate) fn environment(&self) -> Result<Option<PathBuf>, InvalidSetting> {
-        let Some(named) = &self.environment else { return Ok(None) };
-        let below = self.spack_root.as_ref().map(|root| root.join("var/spack/environments"));
-        // Names may have parts: `group/mine`.
-        let is_name = named.components().all(|part| matches!(part, Component::Normal(_)));
-        let managed = below.as_ref().filter(|_| is_name).map(|directory| directory.join(named));
-        let found = managed.into_iter().chain([named.clone()]).find(|directory| directory.is_dir());
-        let missing =
-            || InvalidSetting::NoEnvironment { name: named.display().to_string(), directory: below.clone() };
-        found.map(Some).ok_or_else(missing)
-    }
-
     /// The executable of the Spack in use, or else of any that can be found.
     pub(crate) fn spack(&self) -> Option<PathBuf> {
-        let own = self.spack_root.as_ref().map(|root| root.join("bin/spack"));
+        let own = self.surroundings.spack_root.as_ref().map(|root| root.join("bin/spack"));
         let directories = std::env::var_os("PATH").unwrap_or_default();
         // What lies in the working directory is not run, whatever `PATH` says.
         let directories = std::env::split_paths(&directories).filter(|directory| directory.is_absolute());
         let on_path = directories.map(|directory| directory.join("spack"));
         own.into_iter().chain(on_path).find(|file| is_executable(file))
+    }
+
+    /// What `load` and `activate` change.
+    pub(crate) fn shell_variables(&self) -> ShellVariables {
+        let mut variables = ShellVariables { known: BTreeMap::new(), unreadable: BTreeSet::new() };
+        for (name, value) in std::env::vars_os() {
+            let Ok(name) = name.into_string() else { continue };
+            match value.into_string() {
+                Ok(value) => drop(variables.known.insert(name, value)),
+                Err(_) => drop(variables.unreadable.insert(name)),
+            }
+        }
+        variables
     }
 
     /// Where indexes are kept between commands, if they are to be.
@@ -164,13 +227,50 @@ impl Settings {
     }
 
     /// Which directories of prefixes are prepended to which variables (`modules.yaml`).
-    pub(crate) fn prefix_inspections(&self) -> Result<PrefixInspections, ConfigError> {
-        UserScope::new(&self.user_scope).prefix_inspections()
+    pub(crate) fn prefix_inspections(&self) -> Result<PrefixInspections, Diagnosis> {
+        Ok(PrefixInspections::of(self.configuration()?)?)
     }
 
-    /// Where mirrors are configured.
-    pub(crate) fn mirrors_file(&self) -> PathBuf {
-        self.user_scope.join("mirrors.yaml")
+    /// Spack's configuration, with the environment's if the command is about one. What is left out of it is told when it is
+    /// first asked for.
+    pub(crate) fn configuration(&self) -> Result<&Configuration, Diagnosis> {
+        if let Some(known) = self.configuration.get() {
+            return Ok(known);
+        }
+        let read = self.read_configuration()?;
+        for warning in read.warnings() {
+            self.warn.of(warning);
+        }
+        Ok(self.configuration.get_or_init(|| read))
+    }
+
+    /// The same for a command that can do without it: none if it cannot be read, with the reason. What the command line says
+    /// about it, and an environment that is not there, are mistakes all the same.
+    pub(crate) fn optional_configuration(&self) -> Result<Result<&Configuration, Diagnosis>, Diagnosis> {
+        match self.configuration() {
+            Err(error) if self.says_configuration() => Err(error),
+            Err(error) => self.environment().map(|_| Err(error)),
+            Ok(configuration) => Ok(Ok(configuration)),
+        }
+    }
+
+    /// Whether the command line says anything about configuration (`-c`, `-C`, `-e`, `-D`).
+    fn says_configuration(&self) -> bool {
+        let names_environment = matches!(self.asking, Asking::NameOrDirectory(_) | Asking::Directory(_));
+        names_environment || !self.custom_scopes.is_empty() || !self.inline_settings.is_empty()
+    }
+
+    /// The same as it is now: after a change.
+    pub(crate) fn read_configuration(&self) -> Result<Configuration, Diagnosis> {
+        let named =
+            |path: PathBuf| -> Result<_, Diagnosis> { Ok((self.environments()?.name_of(&path), path)) };
+        let environment = self.environment()?.map(named).transpose()?;
+        let asked = Asked {
+            custom_scopes: self.custom_scopes.clone(),
+            settings: self.inline_settings.clone(),
+            environment,
+        };
+        Ok(Configuration::load(self.surroundings.clone(), &asked)?)
     }
 
     /// `STRATA_USERNAME` and `STRATA_PASSWORD`.
@@ -204,14 +304,6 @@ fn both<A, B>(
     }
 }
 
-/// The end of the message of [`InvalidSetting::NoEnvironment`].
-fn named_below(directory: &Option<PathBuf>) -> String {
-    match directory {
-        Some(directory) => format!(", and has none in {}", directory.display()),
-        None => ", and SPACK_ROOT does not say where environments with names are".to_owned(),
-    }
-}
-
 /// The value of an environment variable, if it is set and not empty.
 pub(crate) fn variable(name: &str) -> Option<String> {
     // Asking for a name with `=` or NUL in it would panic on some systems.
@@ -239,7 +331,39 @@ fn podman_runtime_file() -> PathBuf {
     }
 }
 
-/// Whether Spack has installed something under `root`, padded or not.
-fn has_database(root: &Path) -> bool {
-    strata_store::StoreRoot::open(root).is_ok()
+/// What decides which configuration there is.
+fn surroundings(home: &Path) -> Surroundings {
+    Surroundings {
+        spack_root: path("SPACK_ROOT"),
+        home: home.to_owned(),
+        working_directory: std::env::current_dir().unwrap_or_default(),
+        temporary: std::env::temp_dir(),
+        user: user_name(),
+        host_name: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        platform: strata_ops::host::platform().to_owned(),
+        machine: Machine::looked_at_by(machine),
+        target_matches: Some(strata_spec::target::matches),
+        date: Timestamp::now().strftime("%Y-%m-%d").to_string(),
+        variables: std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .collect(),
+    }
+}
+
+/// The machine, which takes a while to look at.
+fn machine() -> MachineFacts {
+    let host = strata_ops::host::detect();
+    let target_family = strata_spec::target::family(&host.target).to_owned();
+    MachineFacts { os: host.os, target: host.target, target_family }
+}
+
+/// The name of the user that the process is of; its number, if it has none.
+fn user_name() -> String {
+    let number = rustix::process::geteuid().as_raw().to_string();
+    let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let mut users = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    let known =
+        users.find(|user| user.get(2) == Some(&number.as_str())).and_then(|user| user.first().copied());
+    // Users that a directory service knows are in no file.
+    known.map(str::to_owned).or_else(|| variable("USER")).or_else(|| variable("LOGNAME")).unwrap_or(number)
 }

@@ -4,11 +4,9 @@
 //! Spack has two forms, a mapping of `id` or `id_variable` and `secret_variable`, and until its version 1.0 a list of
 //! an id and a secret in plain text. Nothing is looked up in the environment here: the caller gives the variables.
 
-use std::fmt;
-use std::path::Path;
-
 use crate::ConfigError;
-use crate::document::Node;
+use crate::value::{Origin, Value};
+use std::fmt;
 
 /// A user and a password, or where they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -62,7 +60,7 @@ impl fmt::Debug for PlainText {
 }
 
 impl AccessPair {
-    /// The pair of the mirror `mirror` in the file `path`: user and secret, with `variable` giving the value of an
+    /// The pair of the mirror `mirror`, which is written at `origin`: user and secret, with `variable` giving the value of an
     /// environment variable.
     ///
     /// # Errors
@@ -70,13 +68,13 @@ impl AccessPair {
     pub fn resolve(
         &self,
         mirror: &str,
-        path: &Path,
+        origin: &Origin,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<(String, PlainText), ConfigError> {
         let value = |name: &str, what| {
             variable(name).filter(|value| !value.is_empty()).ok_or_else(|| ConfigError::VariableNotSet {
                 mirror: mirror.to_owned(),
-                path: path.to_owned(),
+                place: origin.to_string(),
                 what,
                 variable: name.to_owned(),
             })
@@ -95,7 +93,7 @@ impl AccessPair {
 
     /// Reads the `access_pair` of the mirror `mirror`. None if it is empty: a list with nothing in it was how Spack
     /// wrote that there is none.
-    pub(crate) fn read(mirror: &str, value: Node<'_>) -> Result<Option<Self>, ConfigError> {
+    pub(crate) fn read(mirror: &str, value: &Value) -> Result<Option<Self>, ConfigError> {
         let shape = || {
             let forms = "a mapping with id or id_variable, and secret_variable";
             value.invalid(format!("`access_pair` of the mirror {mirror} must be {forms}"))
@@ -104,22 +102,22 @@ impl AccessPair {
             return Ok(None);
         }
         match value.items() {
-            Some(items) => Self::from_list(mirror, &items, &shape),
-            None if value.pairs().is_some() => Self::from_mapping(mirror, value, &shape).map(Some),
+            Some(items) => Self::from_list(mirror, items, &shape),
+            None if value.mapping().is_some() => Self::from_mapping(mirror, value, &shape).map(Some),
             None => Err(shape()),
         }
     }
 
     fn from_list(
         mirror: &str,
-        items: &[Node<'_>],
+        items: &[Value],
         shape: &dyn Fn() -> ConfigError,
     ) -> Result<Option<Self>, ConfigError> {
         let [id, secret] = items else { return Err(shape()) };
-        let part = |value: &Node<'_>| match value.text() {
+        let part = |value: &Value| match value.text() {
             Some(text) => Ok(text.to_owned()),
             None if value.is_null() => Ok(String::new()),
-            None => Err(not_text(mirror, "the parts of the access pair", *value)),
+            None => Err(not_text(mirror, "the parts of the access pair", value)),
         };
         let (id, secret) = (part(id)?, part(secret)?);
         let empty = id.is_empty() || secret.is_empty();
@@ -128,7 +126,7 @@ impl AccessPair {
 
     fn from_mapping(
         mirror: &str,
-        value: Node<'_>,
+        value: &Value,
         shape: &dyn Fn() -> ConfigError,
     ) -> Result<Self, ConfigError> {
         let text = |key: &str| match value.get(key) {
@@ -152,6 +150,6 @@ impl AccessPair {
 }
 
 /// What is not text may still be a secret: it is not quoted.
-fn not_text(mirror: &str, what: &str, value: Node<'_>) -> ConfigError {
+fn not_text(mirror: &str, what: &str, value: &Value) -> ConfigError {
     value.invalid(format!("{what} of the mirror {mirror} must be text: put it in quotes"))
 }

@@ -60,13 +60,6 @@ impl<'a> Node<'a> {
         }
     }
 
-    pub(crate) fn flag(&self) -> Option<bool> {
-        match self.value.data {
-            YamlData::Value(Scalar::Boolean(flag)) => Some(flag),
-            _ => None,
-        }
-    }
-
     /// The items of a list; none if this is not one.
     pub(crate) fn items(&self) -> Option<Vec<Node<'a>>> {
         let YamlData::Sequence(items) = &self.value.data else { return None };
@@ -92,14 +85,6 @@ impl<'a> Node<'a> {
             }
         }
         Some(pairs)
-    }
-
-    /// The line (from 1) and column (from 0) of a mapping's first key; none if it is written in braces.
-    pub(crate) fn first_key(&self) -> Option<(usize, usize)> {
-        let YamlData::Mapping(mapping) = &self.value.data else { return None };
-        let (key, value) = (mapping.keys().next()?.span.start, self.value.span.start);
-        // Braces come before the first key; a block mapping starts with it.
-        (key == value).then(|| (key.line(), key.col()))
     }
 
     /// The value of `name` in a mapping.

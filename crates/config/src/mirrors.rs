@@ -1,24 +1,28 @@
-//! `mirrors.yaml`: where packages are fetched from and pushed to.
+//! Mirrors: where packages are fetched from and pushed to.
 //!
 //! An entry is a URL, or a mapping with `url`, or `fetch` and `push` (each a URL or a mapping with `url`),
 //! an [`AccessPair`] beside each `url`, and flags: `binary`, `source` and `signed`, which are true unless said
-//! otherwise. The section may be
-//! written `mirrors::`, which makes Spack ignore the scopes below. Keys not known here are left alone.
+//! otherwise, and `autopush`, which is not. Keys not known here are left alone.
 
+mod change;
 mod edit;
 mod new_mirror;
 
 use std::path::{Path, PathBuf};
 
-pub(crate) use edit::{add, remove};
+pub use change::{AccessChange, MirrorChange};
+pub use edit::EditedScope;
 pub use new_mirror::NewMirror;
 
-use crate::document::{self, Node};
 use crate::error::Direction;
-use crate::{AccessPair, ConfigError, save};
+use crate::value::{Origin, Value};
+use crate::{AccessPair, ConfigError, Configuration, Scope};
+
+/// The section.
+const SECTION: &str = "mirrors";
 
 /// A named mirror. URLs are verbatim: what has no scheme is a path to Spack, and is for the caller to refuse.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Mirror {
     /// Its name.
     pub name: String,
@@ -29,6 +33,10 @@ pub struct Mirror {
     /// Whether packages from it must be signed. Never with OCI mirrors, as in Spack: there is no signing for
     /// them.
     pub signed: bool,
+    /// Whether Spack pushes to it after each install.
+    pub autopush: bool,
+    /// Where the entry is written; of one that several scopes have written, the highest.
+    pub origin: Origin,
     fetch: Option<String>,
     push: Option<String>,
     fetch_access: Option<AccessPair>,
@@ -63,45 +71,97 @@ impl Mirror {
     fn url<'a>(&self, url: Option<&'a str>, direction: Direction) -> Result<&'a str, ConfigError> {
         url.ok_or_else(|| ConfigError::NoUrl { mirror: self.name.clone(), direction })
     }
+
+    /// Whether both say the same, wherever they are written.
+    fn says_the_same(&self, other: &Self) -> bool {
+        let said = |it: &Self| {
+            let flags = (it.binary, it.source, it.signed, it.autopush);
+            let urls = (it.fetch.clone(), it.push.clone());
+            (it.name.clone(), flags, urls, it.fetch_access.clone(), it.push_access.clone())
+        };
+        said(self) == said(other)
+    }
+
+    fn read(name: &str, entry: &Value) -> Result<Self, ConfigError> {
+        let mut mirror = Self {
+            name: name.to_owned(),
+            binary: true,
+            source: true,
+            signed: true,
+            autopush: false,
+            origin: entry.origin.clone(),
+            fetch: None,
+            push: None,
+            fetch_access: None,
+            push_access: None,
+        };
+        if let Some(url) = entry.text() {
+            mirror.fetch = Some(url.to_owned());
+            mirror.push = mirror.fetch.clone();
+        } else if entry.mapping().is_some() {
+            let both = url(name, entry)?;
+            mirror.fetch = direction(name, entry, "fetch")?.or_else(|| both.clone());
+            mirror.push = direction(name, entry, "push")?.or(both);
+            mirror.fetch_access = access(name, entry, "fetch")?;
+            mirror.push_access = access(name, entry, "push")?;
+            for (key, flag) in [
+                ("binary", &mut mirror.binary),
+                ("source", &mut mirror.source),
+                ("signed", &mut mirror.signed),
+                ("autopush", &mut mirror.autopush),
+            ] {
+                if let Some(value) = entry.get(key) {
+                    let message = || format!("`{key}` of the mirror {name} must be true or false");
+                    *flag = value.flag().ok_or_else(|| value.invalid(message()))?;
+                }
+            }
+        }
+        if mirror.fetch.is_none() && mirror.push.is_none() {
+            return Err(entry.invalid(format!("the mirror {name} has no URL")));
+        }
+        if mirror.fetch.as_deref().is_some_and(is_oci) {
+            mirror.signed = false;
+        }
+        Ok(mirror)
+    }
 }
 
-/// The mirrors of one file, in its order.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Mirrors, in the order in which they are asked.
+#[derive(Clone, Debug)]
 pub struct Mirrors {
-    path: PathBuf,
-    replaces_lower_scopes: bool,
+    /// The file, if they are those of one.
+    path: Option<PathBuf>,
     mirrors: Vec<Mirror>,
 }
 
 impl Mirrors {
-    /// Reads a `mirrors.yaml`; one that does not exist is empty.
+    /// What all scopes together say.
     ///
     /// # Errors
     /// [`ConfigError::Read`], [`ConfigError::Syntax`] or [`ConfigError::Invalid`], with the file, line and
     /// column.
-    pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        Self::parse(path, save::read(path)?.as_deref().unwrap_or_default())
+    pub fn of(configuration: &Configuration) -> Result<Self, ConfigError> {
+        Self::read(None, configuration.section(SECTION)?.as_ref())
     }
 
-    /// Reads `text`, the content of the file `path`.
-    pub(crate) fn parse(path: &Path, text: &str) -> Result<Self, ConfigError> {
-        let mut mirrors =
-            Mirrors { path: path.to_owned(), replaces_lower_scopes: false, mirrors: Vec::new() };
-        let Some(document) = document::parse(path, text)? else { return Ok(mirrors) };
-        let root = Node::new(path, &document);
-        let Some((key, section)) = section(root)? else { return Ok(mirrors) };
-        mirrors.replaces_lower_scopes = key == "mirrors:";
-        if section.is_null() {
-            return Ok(mirrors);
+    /// What one scope says.
+    ///
+    /// # Errors
+    /// As [`of`](Self::of).
+    pub fn of_scope(configuration: &Configuration, scope: &Scope) -> Result<Self, ConfigError> {
+        Self::read(scope.file(SECTION), configuration.section_of(scope, SECTION)?.as_ref())
+    }
+
+    fn read(path: Option<PathBuf>, section: Option<&Value>) -> Result<Self, ConfigError> {
+        let mut mirrors = Vec::new();
+        if let Some(section) = section.filter(|section| !section.is_null()) {
+            let entries =
+                section.mapping().ok_or_else(|| section.invalid("the section `mirrors` is not a mapping"))?;
+            for (key, entry) in entries.iter() {
+                mirrors.push(Mirror::read(&key.name, entry)?);
+            }
         }
-        let entries =
-            section.pairs().ok_or_else(|| section.invalid("the section `mirrors` is not a mapping"))?;
-        for (name, entry) in entries {
-            let quote = "a mirror's name must be text: put it in quotes";
-            let name = name.text().ok_or_else(|| name.invalid(quote))?;
-            mirrors.mirrors.push(mirror(name, entry)?);
-        }
-        Ok(mirrors)
+        Ok(Self { path, mirrors })
     }
 
     /// The mirror of that name.
@@ -118,15 +178,16 @@ impl Mirrors {
             name: name.to_owned(),
             path: self.path.clone(),
             existing: self.iter().map(|mirror| mirror.name.clone()).collect(),
+            elsewhere: Vec::new(),
         })
     }
 
-    /// The file, which need not exist.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The file, which need not exist; none if these are the mirrors of all scopes.
+    pub fn path(&self) -> Option<&Path> {
+        self.path.as_deref()
     }
 
-    /// All of them, in the file's order.
+    /// All of them, in order.
     pub fn iter(&self) -> std::slice::Iter<'_, Mirror> {
         self.mirrors.iter()
     }
@@ -140,11 +201,6 @@ impl Mirrors {
     pub fn is_empty(&self) -> bool {
         self.mirrors.is_empty()
     }
-
-    /// Whether the section is written `mirrors::`, so that scopes of lower precedence do not count.
-    pub fn replaces_lower_scopes(&self) -> bool {
-        self.replaces_lower_scopes
-    }
 }
 
 impl<'a> IntoIterator for &'a Mirrors {
@@ -156,75 +212,20 @@ impl<'a> IntoIterator for &'a Mirrors {
     }
 }
 
-/// The section's key as YAML sees it, `mirrors` or `mirrors:`, and its value.
-fn section<'a>(root: Node<'a>) -> Result<Option<(&'a str, Node<'a>)>, ConfigError> {
-    let pairs = root.pairs().ok_or_else(|| root.invalid("this is not a mapping with a section `mirrors`"))?;
-    let mut found = None;
-    for (key, value) in pairs {
-        match key.text() {
-            Some(name @ ("mirrors" | "mirrors:")) if found.is_none() => found = Some((name, value)),
-            Some("mirrors" | "mirrors:") => {
-                return Err(key.invalid("there is more than one section `mirrors`"));
-            }
-            Some(other) => return Err(key.invalid(format!("there is no section `{other}` in this file"))),
-            None => return Err(key.invalid("a section's name must be text")),
-        }
-    }
-    Ok(found)
-}
-
-fn mirror(name: &str, entry: Node<'_>) -> Result<Mirror, ConfigError> {
-    let mut mirror = Mirror {
-        name: name.to_owned(),
-        binary: true,
-        source: true,
-        signed: true,
-        fetch: None,
-        push: None,
-        fetch_access: None,
-        push_access: None,
-    };
-    if let Some(url) = entry.text() {
-        mirror.fetch = Some(url.to_owned());
-        mirror.push = mirror.fetch.clone();
-    } else if entry.pairs().is_some() {
-        let both = url(name, entry)?;
-        mirror.fetch = direction(name, entry, "fetch")?.or_else(|| both.clone());
-        mirror.push = direction(name, entry, "push")?.or(both);
-        mirror.fetch_access = access(name, entry, "fetch")?;
-        mirror.push_access = access(name, entry, "push")?;
-        for (key, flag) in
-            [("binary", &mut mirror.binary), ("source", &mut mirror.source), ("signed", &mut mirror.signed)]
-        {
-            if let Some(value) = entry.get(key) {
-                let message = || format!("`{key}` of the mirror {name} must be true or false");
-                *flag = value.flag().ok_or_else(|| value.invalid(message()))?;
-            }
-        }
-    }
-    if mirror.fetch.is_none() && mirror.push.is_none() {
-        return Err(entry.invalid(format!("the mirror {name} has no URL")));
-    }
-    if mirror.fetch.as_deref().is_some_and(is_oci) {
-        mirror.signed = false;
-    }
-    Ok(mirror)
-}
-
 /// The URL of one direction, if the entry has one of its own.
-fn direction(name: &str, entry: Node<'_>, key: &str) -> Result<Option<String>, ConfigError> {
+fn direction(name: &str, entry: &Value, key: &str) -> Result<Option<String>, ConfigError> {
     match entry.get(key) {
         None => Ok(None),
         Some(value) => match value.text() {
             Some(url) => Ok(Some(url.to_owned())),
-            None if value.pairs().is_some() => url(name, value),
+            None if value.mapping().is_some() => url(name, value),
             None => Err(value.invalid(format!("`{key}` of the mirror {name} must be a URL or a mapping"))),
         },
     }
 }
 
 /// The access pair of one direction. One that says `null` has none, whatever the entry says.
-fn access(name: &str, entry: Node<'_>, key: &str) -> Result<Option<AccessPair>, ConfigError> {
+fn access(name: &str, entry: &Value, key: &str) -> Result<Option<AccessPair>, ConfigError> {
     let own = entry.get(key).and_then(|direction| direction.get("access_pair"));
     match own.or_else(|| entry.get("access_pair")) {
         Some(value) => AccessPair::read(name, value),
@@ -233,7 +234,7 @@ fn access(name: &str, entry: Node<'_>, key: &str) -> Result<Option<AccessPair>, 
 }
 
 /// The `url` of a mapping.
-fn url(name: &str, mapping: Node<'_>) -> Result<Option<String>, ConfigError> {
+fn url(name: &str, mapping: &Value) -> Result<Option<String>, ConfigError> {
     let Some(value) = mapping.get("url") else { return Ok(None) };
     match value.text() {
         Some(url) => Ok(Some(url.to_owned())),

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use crate::document::{self, Node};
-use crate::{ConfigError, save};
+use crate::{ConfigError, Configuration, Value, save};
 
 const SECTION: &str = "modules";
 const INSPECTIONS: &str = "prefix_inspections";
@@ -37,6 +37,32 @@ impl PrefixInspections {
     /// Directories as they are written, relative to a prefix, and the variables of each.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.0.iter().map(|(path, names)| (path.as_str(), names.as_slice()))
+    }
+
+    /// Those that the scopes say together, or Spack's own where they say nothing.
+    ///
+    /// # Errors
+    /// If the scopes cannot be read or say something that means nothing, with the file, line and column.
+    pub fn of(configuration: &Configuration) -> Result<Self, ConfigError> {
+        let Some(section) = configuration.section(SECTION)? else { return Ok(Self::default()) };
+        let Some(inspections) = section.get(INSPECTIONS).and_then(Value::mapping) else {
+            return Ok(Self::default());
+        };
+        let mut found = Vec::new();
+        for (directory, list) in inspections.iter() {
+            let mut names = Vec::new();
+            for name in list.items().unwrap_or_default() {
+                match name.text() {
+                    Some(text) if is_name(text) => names.push(text.to_owned()),
+                    Some(text) => {
+                        return Err(name.invalid(format!("{text:?} cannot be the name of a variable")));
+                    }
+                    None => return Err(name.invalid("the name of a variable must be text: put it in quotes")),
+                }
+            }
+            found.push((directory.name.clone(), names));
+        }
+        Ok(Self(found))
     }
 
     /// Those of a scope whose `modules.yaml` is `path`, which need not exist, and of the scopes below, which are `self`.

@@ -26,7 +26,9 @@ fn write(path: &Path, text: &str, secret: bool) -> io::Result<()> {
     let target = target(path)?;
     let directory = target.parent().ok_or(ErrorKind::InvalidInput)?;
     let mut builder = tempfile::Builder::new();
-    builder.prefix(".mirrors.yaml.");
+    let name = target.file_name().unwrap_or_default().to_string_lossy();
+    let prefix = format!(".{name}.");
+    builder.prefix(&prefix);
     #[cfg(unix)]
     let file = {
         use std::os::unix::fs::PermissionsExt;

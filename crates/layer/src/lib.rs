@@ -6,6 +6,7 @@
 pub mod build_info;
 pub mod contents;
 pub mod gzip;
+pub mod libraries;
 pub mod links;
 pub mod merge;
 pub mod pack;

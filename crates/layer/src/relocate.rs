@@ -29,7 +29,7 @@ mod beneath;
 mod binary;
 mod bytecode;
 mod c_string;
-mod elf;
+pub(crate) mod elf;
 mod fit;
 mod leftovers;
 mod prefix_map;

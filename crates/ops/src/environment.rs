@@ -1,133 +1,116 @@
-//! The environment that a container of an image starts with: what Spack sets when the roots are loaded.
+//! Spack environments: a directory with a `spack.yaml`, which says what is wanted, and a `spack.lock`, which says what that
+//! became.
 //!
-//! Spack first prepends the directories that every package's prefix has (*prefix inspections*, `modules.yaml`), dependencies
-//! before dependents; then `bin` and `bin64` of whatever is to be run, and what recipes say (`setup_run_environment`,
-//! `setup_dependent_run_environment`), in nearly the same order (`user_environment.py`, `build_environment.py`). What recipes
-//! say takes Python to know: it is asked of a Spack (`of_installed`), or taken from a config that is in a cache
-//! (`of_installed`, `of_cached`); where neither can be had, the packages are named.
+//! [`Environment`] reads both. [`concretize`] makes what is wanted concrete: what is in the lockfile already is kept, for the
+//! rest a binary is chosen. Who changes either file holds a [`Transaction`].
 
-mod based;
-mod cached;
-mod computed;
-mod external;
-mod extras;
-mod inspections;
-mod installed;
-mod order;
-mod prefixes;
-mod recipe;
-mod spack;
-#[cfg(test)]
-mod tests;
-mod variables;
-mod weave;
+pub mod concretize;
+mod included;
+mod locked;
+pub mod managed;
+mod members;
+mod save;
+mod transaction;
+mod user_specs;
+pub mod view;
+
+pub use concretize::{Concretization, Work};
+pub use locked::Locked;
+pub use members::{matching, members, roots};
+pub use transaction::Transaction;
+pub use user_specs::{RequestedSpec, expand};
 
 use crate::error::Error;
-use std::collections::{BTreeSet, HashMap};
-use std::path::Path;
-use strata_spec::{DagHash, Database, Node, NodeSource};
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use strata_config::{Configuration, Manifest};
+use strata_spec::lockfile::{Lockfile, Root};
+use strata_spec::{DagHash, Node, NodeSource};
 
-pub(crate) use based::{OF_IMAGES, UNCLEAR};
-pub use inspections::Inspections;
-pub(crate) use installed::of_installed;
-pub(crate) use variables::{Environment, LONGEST_VARIABLE};
-
-/// An environment, and what is not known of it.
+/// An environment as it is on disk.
 #[derive(Clone, Debug)]
-pub(crate) struct Told {
-    /// As far as it is known.
-    pub(crate) environment: Environment,
-    /// Labels of the packages whose recipes say more than could be found out.
-    pub(crate) unclear: Vec<String>,
-    /// Labels of the packages whose recipes are not there to be looked at, and nobody else could be asked.
-    pub(crate) unknown: Vec<String>,
-    /// What else is to be told.
-    pub(crate) warnings: Vec<String>,
+pub struct Environment {
+    /// What it is called: its name, or its directory.
+    pub name: String,
+    /// Its directory.
+    pub directory: PathBuf,
+    /// What is wanted.
+    pub manifest: Manifest,
+    /// What that became, if it was made concrete.
+    pub lockfile: Option<Lockfile>,
 }
 
-impl Told {
-    /// One of which all is known.
-    pub(crate) fn known(environment: Environment) -> Self {
-        Self { environment, unclear: Vec::new(), unknown: Vec::new(), warnings: Vec::new() }
+impl Environment {
+    /// Reads the environment in `directory`.
+    ///
+    /// # Errors
+    /// If there is no manifest, or one of the files cannot be read.
+    pub fn read(name: &str, directory: &Path) -> Result<Self, Error> {
+        let manifest = Manifest::read(directory)?;
+        let lockfile = read_lockfile(directory)?;
+        Ok(Self { name: name.to_owned(), directory: directory.to_owned(), manifest, lockfile })
+    }
+
+    /// The specs that are wanted, in order, each once. `configuration` should be one in which this environment is active.
+    ///
+    /// # Errors
+    /// If the manifest says something that means nothing, with the line and column.
+    pub fn user_specs(&self, configuration: &Configuration) -> Result<Vec<RequestedSpec>, Error> {
+        let mut seen = HashSet::new();
+        let mut specs = expand(&self.manifest.user_specs(configuration)?.specs)?;
+        specs.retain(|wanted| seen.insert(wanted.canonical()));
+        Ok(specs)
+    }
+
+    /// The roots of the lockfile, in order; none if there is no lockfile. Those of environments that are included are apart.
+    pub fn roots(&self) -> &[Root] {
+        self.lockfile.as_ref().map(|lockfile| lockfile.roots.as_slice()).unwrap_or_default()
+    }
+
+    /// The concrete specs of the roots, then those of environments that are included; each once.
+    pub fn concrete_roots(&self) -> Vec<&Node> {
+        let Some(lockfile) = &self.lockfile else { return Vec::new() };
+        let mut seen = HashSet::new();
+        let roots = lockfile.roots.iter().chain(lockfile.included.values().flatten());
+        let hashes = roots.map(|Root { hash, .. }| hash).filter(|hash| seen.insert(*hash));
+        hashes.filter_map(|hash| lockfile.node(hash)).collect()
+    }
+
+    /// What the lockfile says that a spec became; none if it was not made concrete.
+    pub fn concrete(&self, spec: &RequestedSpec) -> Option<&DagHash> {
+        let canonical = spec.canonical();
+        self.roots().iter().find(|root| canonical_form(&root.requested) == canonical).map(|root| &root.hash)
+    }
+
+    /// Whether the lockfile has what the manifest wants, and nothing that it does not want: then there is nothing to make
+    /// concrete.
+    ///
+    /// # Errors
+    /// As [`user_specs`](Self::user_specs).
+    pub fn is_up_to_date(&self, configuration: &Configuration) -> Result<bool, Error> {
+        let work = Work::of(self, configuration, false)?;
+        Ok(work.new.is_empty() && work.dropped.is_empty())
     }
 }
 
-/// What is to be said of several environments, each thing once.
-pub(crate) fn warnings<'t>(told: impl IntoIterator<Item = &'t Told>) -> Vec<String> {
-    let mut texts: Vec<String> = Vec::new();
-    let (mut unclear, mut unknown) = (BTreeSet::new(), BTreeSet::new());
-    for told in told {
-        texts.extend(told.warnings.iter().filter(|text| !texts.contains(text)).cloned().collect::<Vec<_>>());
-        unclear.extend(told.unclear.iter().map(String::as_str));
-        unknown.extend(told.unknown.iter().map(String::as_str));
-    }
-    if !unclear.is_empty() {
-        texts.push(format!(
-            "the environment lacks what the recipes of these packages set, which only Spack can tell: {}",
-            listed(&unclear)
-        ));
-    }
-    if !unknown.is_empty() {
-        texts.push(format!(
-            "the environment lacks whatever the recipes of these packages set: they are not kept in the store, and no \
-             Spack could be asked: {}",
-            listed(&unknown)
-        ));
-    }
-    texts
-}
-
-/// The first few labels of a list that may be long.
-fn listed(labels: &BTreeSet<&str>) -> String {
-    const SHOWN: usize = 8;
-    let shown: Vec<&str> = labels.iter().take(SHOWN).copied().collect();
-    match labels.len() - shown.len() {
-        0 => shown.join(", "),
-        more => format!("{} and {more} more", shown.join(", ")),
-    }
-}
-
-/// Where what is known of installed packages comes from.
-pub(crate) struct Installed<'a> {
-    /// The store's.
-    pub(crate) database: &'a Database,
-    /// `modules:prefix_inspections`.
-    pub(crate) inspections: &'a Inspections,
-    /// A Spack whose store it is, if there is one: its executable.
-    pub(crate) spack: Option<&'a Path>,
-    /// `config.Env` of packages as a cache has them, and whether those images have a base.
-    pub(crate) cached: &'a HashMap<DagHash, Cached>,
-}
-
-/// What the config of a package that is in a cache says.
-#[derive(Clone, Debug)]
-pub(crate) struct Cached {
-    /// `NAME=value`, in order.
-    pub(crate) env: Vec<String>,
-    /// Whether the image has a base, whose variables are among them.
-    pub(crate) has_base: bool,
-    /// Labels of the packages whose recipes say more than is in it, as far as its writer could tell.
-    pub(crate) unclear: Vec<String>,
-}
-
-/// The environment of roots that need not be installed: put together from what the configs of packages say, in the order that
-/// Spack would give it. `cached` has the roots' at least.
+/// The lockfile of the environment in `directory`; none if it has none.
 ///
-/// Of one root without a base it is what its config says. Of several roots it is what Spack would compute for all of them
-/// together; what is set, and no list, is the first root's. Of an image that has a base itself, only what names a package
-/// is taken.
-pub(crate) fn of_cached(
-    nodes: &dyn NodeSource,
-    roots: &[DagHash],
-    cached: &HashMap<DagHash, Cached>,
-    base: &Environment,
-) -> Result<Told, Error> {
-    cached::of_cached(nodes, roots, cached, base)
+/// # Errors
+/// If it cannot be read or is none.
+pub fn read_lockfile(directory: &Path) -> Result<Option<Lockfile>, Error> {
+    let path = directory.join(LOCKFILE);
+    let text = match std::fs::read_to_string(&path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        text => text.map_err(|error| Error::io(&path, error))?,
+    };
+    Lockfile::parse(&text).map(Some).map_err(|source| Error::Lockfile { path, source })
 }
 
-/// The node of a root.
-fn root<'s>(source: &'s (impl NodeSource + ?Sized), hash: &DagHash) -> Result<&'s Node, Error> {
-    let missing =
-        || Error::NoSuchSpec { spec: format!("/{hash}"), place: "what the image is made of".to_owned() };
-    source.node(hash).ok_or_else(missing)
+/// The name of the lockfile.
+pub const LOCKFILE: &str = "spack.lock";
+
+/// A spec as Spack writes it, so that the same is the same; what cannot be read is as it is.
+fn canonical_form(text: &str) -> String {
+    text.parse::<strata_spec::AbstractSpec>().map_or_else(|_| text.to_owned(), |spec| spec.to_string())
 }

@@ -124,11 +124,8 @@ pub enum Error {
         failures: Vec<(String, String)>,
     },
     /// No mirror was named and none is configured.
-    #[error("no mirror to read from: none is named, and none is configured in {}", file.display())]
-    NoMirrors {
-        /// Where mirrors are configured.
-        file: PathBuf,
-    },
+    #[error("no mirror to read from: none is named, and none is configured")]
+    NoMirrors,
     /// A package is recorded as installed, and its prefix is gone.
     #[error("it is recorded as installed, but its prefix {} does not exist", prefix.display())]
     PrefixMissing {
@@ -262,6 +259,32 @@ pub enum Error {
         /// The prefix.
         prefix: PathBuf,
     },
+    /// Two packages would go to one place.
+    #[error("{one} and {other} would both be installed in {}", prefix.display())]
+    SamePrefix {
+        /// Label of the one.
+        one: String,
+        /// Label of the other.
+        other: String,
+        /// Where both would go.
+        prefix: PathBuf,
+    },
+    /// What was to be changed is in a store that is only read.
+    #[error("{package} is installed in the upstream {upstream} ({}), which strata only reads", root.display())]
+    Upstream {
+        /// Label of the package.
+        package: String,
+        /// Name of the upstream.
+        upstream: String,
+        /// Its root.
+        root: PathBuf,
+    },
+    /// The projections of the install tree.
+    #[error(transparent)]
+    Projection(#[from] strata_store::ProjectionError),
+    /// The permissions of a package.
+    #[error(transparent)]
+    Access(#[from] strata_store::AccessError),
     /// Others still depend on it.
     #[error("{package} is needed by {}", dependents.join(", "))]
     HasDependents {
@@ -269,6 +292,30 @@ pub enum Error {
         package: String,
         /// Labels of the packages that need it.
         dependents: Vec<String>,
+    },
+    /// Files of a package are not what was installed, or lack what they need.
+    #[error("{package}: {count} of its files {what}")]
+    Differs {
+        /// Label of the package.
+        package: String,
+        /// How many files.
+        count: usize,
+        /// What is the matter with them.
+        what: &'static str,
+    },
+    /// A prefix that is not taken for a package.
+    #[error("{} is left out: {reason}", prefix.display())]
+    PrefixLeftOut {
+        /// The prefix.
+        prefix: PathBuf,
+        /// Why.
+        reason: strata_store::Reason,
+    },
+    /// Somebody came to need a package, or removed it, after it was chosen for removal.
+    #[error("{package} was not needed when this began, and is now, or is gone")]
+    NeededMeanwhile {
+        /// Label of the package.
+        package: String,
     },
     /// A node of the DAG is not recorded.
     #[error(transparent)]
@@ -363,6 +410,22 @@ pub enum Error {
         /// What is wrong with it.
         source: strata_spec::lockfile::InvalidLockfile,
     },
+    /// The lockfile of an environment cannot be written.
+    #[error("{} cannot be written", path.display())]
+    UnwritableLockfile {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: Box<strata_spec::lockfile::UnwritableLockfile>,
+    },
+    /// Specs of an environment do not go together.
+    #[error("{conflict}")]
+    EnvironmentConflict {
+        /// Which, and why.
+        conflict: crate::resolve::Conflict,
+        /// Whether one of them is in the lockfile already.
+        with_kept: bool,
+    },
     /// An environment without specs.
     #[error("environment {} has no specs", directory.display())]
     EmptyEnvironment {
@@ -377,9 +440,73 @@ pub enum Error {
         /// Labels of the specs.
         packages: Vec<String>,
     },
+    /// A view, or its place on disk.
+    #[error(transparent)]
+    View(#[from] strata_store::ViewError),
+    /// A view is described with something that is no spec.
+    #[error("the view {view} names `{spec}`, which is no spec")]
+    ViewSpec {
+        /// The name of the view.
+        view: String,
+        /// What it names.
+        spec: String,
+        /// What is wrong with it.
+        source: Box<strata_spec::SpecSyntaxError>,
+    },
+    /// A package cannot be put where a view's projections want it.
+    #[error(
+        "the view {view} has the projection `{projection}`, which cannot be used for {package}: {reason}"
+    )]
+    ViewProjection {
+        /// The name of the view.
+        view: String,
+        /// Label of the package.
+        package: String,
+        /// The projection.
+        projection: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Two packages of one name would be in one directory of a view.
+    #[error("the view {} has no place for both {first} and {second}", root.display())]
+    SameProjection {
+        /// The view.
+        root: PathBuf,
+        /// Label of the one.
+        first: String,
+        /// Label of the other.
+        second: String,
+    },
     /// A configuration file.
     #[error(transparent)]
     Config(#[from] strata_config::ConfigError),
+    /// Something is needed that was left out.
+    #[error("{package} needs {dependency}, which is not installed and is not to be")]
+    LeftOut {
+        /// Labels of what was asked for.
+        package: String,
+        /// Label of what is not there.
+        dependency: String,
+    },
+    /// Environments need what was to be uninstalled.
+    #[error("{} {} needed by environment {}", shortened(packages), if packages.len() == 1 { "is" } else { "are" }, shortened(environments))]
+    NeededByEnvironments {
+        /// Labels of the packages.
+        packages: Vec<String>,
+        /// Names of the environments.
+        environments: Vec<String>,
+    },
+    /// Specs that are not part of an environment.
+    #[error("nothing in environment {name} matches `{spec}`")]
+    NotInEnvironment {
+        /// What was asked for.
+        spec: String,
+        /// The environment.
+        name: String,
+    },
+    /// An environment as a directory.
+    #[error(transparent)]
+    Managed(#[from] crate::environment::managed::ManagedError),
     /// It is about an image.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),

@@ -3,9 +3,10 @@
 use crate::error::Error;
 use crate::select::{self, Selection};
 use serde::Serialize;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use strata_spec::{AbstractSpec, DagHash, Database, Node, Record, Version, format};
+use strata_store::Installed;
 
 /// A package that is installed.
 #[derive(Clone, Debug, Serialize)]
@@ -28,6 +29,9 @@ pub struct Found {
     pub spec: String,
     /// `linux-debian12-x86_64_v3`.
     pub architecture: String,
+    /// The name of the upstream store that it is installed in; none if it is in the store itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub upstream: Option<String>,
     /// As the format string that was asked for has it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub formatted: Option<String>,
@@ -64,9 +68,16 @@ impl Found {
             external: node.is_external(),
             spec: format::canonical(node),
             architecture: format!("{}-{}-{}", architecture.platform, architecture.os, architecture.target),
+            upstream: None,
             formatted: None,
             dependencies: None,
         }
+    }
+
+    /// The same with the upstream store that it is in, if it is in one.
+    pub fn within(self, installed: &Installed) -> Self {
+        let upstream = installed.installed_upstream(&self.hash).map(|upstream| upstream.name().to_owned());
+        Self { upstream, ..self }
     }
 
     /// The same with its edges.
@@ -109,6 +120,37 @@ pub fn installed<'d>(
         return Err(Error::NoSuchSpec { spec: matches.unmatched.join("`, `"), place: place.to_owned() });
     }
     Ok(matches)
+}
+
+/// As [`installed`], of the packages of an environment alone: first those that are installed, then those that are not, whether
+/// a user asked for them or not. An external is installed if the store has a record of it, as for Spack.
+///
+/// # Errors
+/// If there are specs, and nothing in the environment satisfies any of them.
+pub fn of_environment<'d>(
+    database: &'d Database,
+    specs: &[AbstractSpec],
+    explicit: Option<bool>,
+    hashes: &HashSet<DagHash>,
+    name: &str,
+) -> Result<(Matches<'d>, Vec<&'d Record>), Error> {
+    let is_asked = |record: &Record| explicit.is_none_or(|explicit| record.explicit == explicit);
+    let eligible = |record: &Record| {
+        hashes.contains(&record.node.hash) && (!select::is_installed(record) || is_asked(record))
+    };
+    let mut matches = matching(database, specs, eligible);
+    if matches.records.is_empty() && !specs.is_empty() {
+        let (spec, name) = (matches.unmatched.join("`, `"), name.to_owned());
+        return Err(Error::NotInEnvironment { spec, name });
+    }
+    let (there, missing) = matches.records.into_iter().partition(|record| select::is_installed(record));
+    matches.records = there;
+    Ok((matches, missing))
+}
+
+/// The installed packages, externals included, that satisfy any of `specs`; it is no error if there are none.
+pub fn matches<'d>(database: &'d Database, specs: &[AbstractSpec]) -> Matches<'d> {
+    matching(database, specs, select::is_installed)
 }
 
 fn matching<'d>(

@@ -24,7 +24,7 @@ pub fn detect() -> Host {
 }
 
 /// The platform as Spack names it.
-fn platform() -> &'static str {
+pub fn platform() -> &'static str {
     match std::env::consts::OS {
         "macos" => "darwin",
         other => other,

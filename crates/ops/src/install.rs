@@ -8,10 +8,12 @@ mod execute;
 mod fit;
 mod package;
 mod plan;
+mod site;
 
 pub use execute::execute;
 pub(crate) use plan::is_there;
-pub use plan::{InstallPlan, PlannedInstall, plan};
+pub use plan::{InstallPlan, Only, PlanOptions, PlannedInstall, plan};
+pub use site::Site;
 
 use crate::resolve::Chosen;
 use serde::Serialize;
@@ -53,6 +55,8 @@ pub struct Installed {
     pub prefix: PathBuf,
     /// Whether it was asked for.
     pub explicit: bool,
+    /// Whether it took the place of what was there.
+    pub replaced: bool,
     /// Regular files in it.
     pub files: u64,
     /// Bytes in them.

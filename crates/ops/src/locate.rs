@@ -36,8 +36,17 @@ pub(crate) fn locate(
     resolved: &Resolved,
     reporter: &dyn Reporter,
 ) -> Result<Option<Located>, Error> {
+    locate_in(node, mirrors, resolved.mirrors_with(&node.hash), reporter)
+}
+
+/// As [`locate`], where the mirrors that are `known` to have the package are asked first.
+pub(crate) fn locate_in(
+    node: &Node,
+    mirrors: &[Mirror],
+    known: &[usize],
+    reporter: &dyn Reporter,
+) -> Result<Option<Located>, Error> {
     let mut failures = Vec::new();
-    let known = resolved.mirrors_with(&node.hash);
     let others = (0..mirrors.len()).filter(|at| !known.contains(at));
     for at in known.iter().copied().chain(others) {
         let mirror = &mirrors[at];

@@ -4,8 +4,7 @@
 //! transport's credential files, which are asked only when a registry wants to know.
 
 use crate::error::Error;
-use std::path::Path;
-use strata_config::{Direction as ConfigDirection, Mirror, Mirrors};
+use strata_config::{Configuration, Direction as ConfigDirection, Mirror, Mirrors};
 use strata_oci::{Credentials, Location, Repository, RepositoryUrl, Secret, Transport};
 
 /// What a mirror is used for: it may have one URL for each.
@@ -30,8 +29,8 @@ impl Direction {
 
 /// The caches that can be named, and how they are reached.
 pub struct Caches<'c> {
-    /// The `mirrors.yaml` that names some; it need not exist.
-    pub file: &'c Path,
+    /// What names some: the mirrors of all scopes.
+    pub configuration: &'c Configuration,
     /// How registries are reached.
     pub transport: &'c Transport,
     /// The value of an environment variable, for access pairs that name one.
@@ -82,7 +81,7 @@ impl Caches<'_> {
     /// something else.
     pub fn address(&self, name_or_url: &str, direction: Direction) -> Result<Address, Error> {
         if !name_or_url.contains("://") {
-            let mirrors = Mirrors::load(self.file)?;
+            let mirrors = Mirrors::of(self.configuration)?;
             let mirror = mirrors.require(name_or_url)?;
             let url = url_of(mirror, direction)?.parse()?;
             return Ok(Address { url, direction, configured: Some(mirror.clone()), unread: None });
@@ -93,7 +92,7 @@ impl Caches<'_> {
             let same = |mirror: &&Mirror| {
                 url_of(mirror, direction).is_ok_and(|configured| configured.parse() == Ok(url.clone()))
             };
-            match Mirrors::load(self.file) {
+            match Mirrors::of(self.configuration) {
                 Ok(mirrors) => configured = mirrors.iter().find(same).cloned(),
                 Err(error) => unread = Some(crate::error::chain(&error)),
             }
@@ -109,7 +108,7 @@ impl Caches<'_> {
         if let Some(mirror) = &address.configured
             && let Some(pair) = mirror.access_pair(address.direction.configured())
         {
-            let (user, secret) = pair.resolve(&mirror.name, self.file, self.variable)?;
+            let (user, secret) = pair.resolve(&mirror.name, &mirror.origin, self.variable)?;
             let origin = format!("the access pair of mirror {}", mirror.name);
             return Ok(Some(Credentials::password(user, Secret::new(secret.expose()), origin)));
         }
@@ -121,7 +120,7 @@ impl Caches<'_> {
     pub fn sibling(&self, address: &Address) -> Option<String> {
         let Location::Registry { https, host, name } = address.url.location() else { return None };
         // Who gives a URL has no need of a configuration that can be read.
-        let mirrors = Mirrors::load(self.file).ok()?;
+        let mirrors = Mirrors::of(self.configuration).ok()?;
         let urls = mirrors.iter().flat_map(|mirror| [mirror.fetch_url(), mirror.push_url()]);
         urls.flatten().filter_map(|url| url.parse().ok()).find_map(|url: RepositoryUrl| {
             match url.location() {
@@ -160,12 +159,12 @@ fn url_of(mirror: &Mirror, direction: Direction) -> Result<&str, strata_config::
     }
 }
 
-/// The names of the mirrors in `file` that hold binary packages, in the order they are asked.
+/// The names of the mirrors that hold binary packages, in the order they are asked.
 ///
 /// # Errors
-/// [`Error::NoMirrors`] if there are none, [`Error::Config`] if the file cannot be read.
-pub fn configured(file: &Path) -> Result<Vec<String>, Error> {
-    let mirrors = Mirrors::load(file)?;
+/// [`Error::NoMirrors`] if there are none, [`Error::Config`] if a file cannot be read.
+pub fn configured(configuration: &Configuration) -> Result<Vec<String>, Error> {
+    let mirrors = Mirrors::of(configuration)?;
     let names: Vec<String> = mirrors.iter().filter(|m| m.binary).map(|m| m.name.clone()).collect();
-    if names.is_empty() { Err(Error::NoMirrors { file: file.to_owned() }) } else { Ok(names) }
+    if names.is_empty() { Err(Error::NoMirrors) } else { Ok(names) }
 }

@@ -5,6 +5,7 @@
 //! be used here ([`Obstacle`]); the best by [`Preference`] is taken, or with several specs the best that go together
 //! ([`Unify`]). Where nothing is left, the error explains what was nearest ([`crate::explain`]).
 
+mod beside;
 mod by_tag;
 pub(crate) mod candidates;
 pub(crate) mod fitness;
@@ -16,6 +17,7 @@ mod stock;
 mod unclear;
 mod unify;
 
+pub use beside::{Choices, Kept, resolve_beside};
 pub use fitness::Obstacle;
 pub use mirror::Mirror;
 pub use order::Preference;

@@ -4,10 +4,10 @@
 
 use std::path::Path;
 use strata_oci::{Repository, RepositoryUrl};
-use strata_ops::install::{InstallOptions, InstallSummary, execute, plan};
+use strata_ops::install::{InstallOptions, InstallSummary, PlanOptions, Site, execute, plan};
 use strata_ops::push::{self, PushRequest};
 use strata_ops::resolve::{Mirror, Request, Stock, Unify, resolve};
-use strata_ops::uninstall::uninstall;
+use strata_ops::uninstall::{self, uninstall};
 use strata_ops::{Error, Silent};
 use strata_spec::{AbstractSpec, Database};
 use strata_store::{LockSettings, Store, StoreRoot};
@@ -49,10 +49,11 @@ fn install(mirrors: &[Mirror], root: &Path, names: &[&str], meanwhile: impl FnOn
     let stock = Stock::gather(&specs, None, mirrors, &database, None, &Silent).unwrap();
     let resolved = resolve(&Request { specs: &specs, host: None, unify: Unify::True }, stock).unwrap();
     let root = StoreRoot::open_or_new(root, None).unwrap();
-    let plan = plan(&resolved, mirrors, &database, &root, &Silent).unwrap();
+    let site = Site::new(root).with(database.clone().into());
+    let plan = plan(&resolved, mirrors, &site, PlanOptions::default(), &Silent).unwrap();
     meanwhile();
     let options = InstallOptions { jobs: 2, count_leftovers: false };
-    execute(plan, &resolved, mirrors, &root, &options, &Silent).unwrap()
+    execute(plan, &resolved, mirrors, &site, &options, &Silent).unwrap()
 }
 
 #[test]
@@ -61,7 +62,8 @@ fn nothing_is_recorded_whose_dependency_went_away_meanwhile() {
     let (mirrors, root) = (cache(dir.path()), dir.path().join("root"));
     assert_eq!(install(&mirrors, &root, &["greet"], || ()).installed.len(), 1);
     let summary = install(&mirrors, &root, &["hello"], || {
-        uninstall(&open(&root), &["greet".parse().unwrap()], &Silent).unwrap();
+        let request = uninstall::Request { specs: &["greet".parse().unwrap()], ..Default::default() };
+        uninstall(&open(&root), &request, &Silent).unwrap();
     });
     assert_eq!(summary.installed.iter().map(|i| i.name.as_str()).collect::<Vec<_>>(), ["runner"]);
     assert!(matches!(&summary.failed[..], [failure]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
+use strata_config::{Asked, Configuration, Surroundings};
 use strata_oci::{Credentials, Identity, Secret, Transport};
 use strata_ops::mirror::{Caches, Direction};
 
@@ -23,10 +24,27 @@ fn variable(name: &str) -> Option<String> {
     }
 }
 
+/// The configuration whose user scope is the directory of `file`.
+fn configuration(file: &Path) -> Configuration {
+    let mut surroundings = Surroundings::default();
+    let variables = [
+        ("SPACK_USER_CONFIG_PATH", file.parent().unwrap().to_str().unwrap()),
+        ("SPACK_SYSTEM_CONFIG_PATH", "/nowhere"),
+    ];
+    surroundings.variables.extend(variables.map(|(name, value)| (name.to_owned(), value.to_owned())));
+    Configuration::load(surroundings, &Asked::default()).unwrap()
+}
+
 fn credentials(file: &Path, mirror: &str, direction: Direction) -> Result<Credentials, String> {
     let transport = Transport::default();
     let brought = Credentials::password("env", Secret::new("brought"), "the environment");
-    let caches = Caches { file, transport: &transport, variable: &variable, credentials: Some(brought) };
+    let configuration = configuration(file);
+    let caches = Caches {
+        configuration: &configuration,
+        transport: &transport,
+        variable: &variable,
+        credentials: Some(brought),
+    };
     let address = caches.address(mirror, direction).map_err(|e| e.to_string())?;
     assert!(address.registry().is_some_and(|registry| registry.ends_with("://h.example")));
     Ok(caches.credentials(&address).map_err(|e| e.to_string())?.unwrap())
@@ -72,7 +90,13 @@ fn what_else_is_configured_at_a_registry_is_where_blobs_may_be_mounted_from() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("mirrors.yaml");
     let transport = Transport::default();
-    let caches = Caches { file: &file, transport: &transport, variable: &variable, credentials: None };
+    let configuration = configuration(&file);
+    let caches = Caches {
+        configuration: &configuration,
+        transport: &transport,
+        variable: &variable,
+        credentials: None,
+    };
     let sibling = |url: &str| caches.sibling(&caches.address(url, Direction::Push).unwrap());
     assert_eq!(sibling("oci://h.example/new"), None, "nothing is configured");
     std::fs::write(&file, MIRRORS).unwrap();
@@ -88,7 +112,13 @@ fn a_layout_needs_no_configuration_and_a_registry_needs_none_that_exists() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("mirrors.yaml");
     let transport = Transport::default();
-    let caches = Caches { file: &file, transport: &transport, variable: &variable, credentials: None };
+    let configuration = configuration(&file);
+    let caches = Caches {
+        configuration: &configuration,
+        transport: &transport,
+        variable: &variable,
+        credentials: None,
+    };
     let address = caches.address("oci://h.example/n", Direction::Fetch).unwrap();
     assert!(caches.credentials(&address).unwrap().is_none());
     std::fs::write(&file, "mirrors: [not, a, mapping]\n").unwrap();

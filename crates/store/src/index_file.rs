@@ -1,6 +1,7 @@
 //! Reading and writing `.spack-db/index.json` and the verifier beside it. Locking is the caller's business.
 
 use crate::replace_file::{Durability, Replacement, host_and_process};
+use crate::stale_handle;
 use std::ffi::OsString;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -69,7 +70,7 @@ impl IndexFile {
 
     /// The text of the index; none if there is no index yet, which for Spack is an empty database.
     pub(crate) fn text(&self) -> Result<Option<Vec<u8>>, IndexError> {
-        match std::fs::read(self.path()) {
+        match stale_handle::again(|| std::fs::read(self.path())) {
             Ok(text) => Ok(Some(text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(source) => Err(IndexError::Io { action: "read", path: self.path(), source }),

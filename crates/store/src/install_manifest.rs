@@ -18,10 +18,10 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-const MANIFEST_FILE: &str = "install_manifest.json";
+pub(crate) const MANIFEST_FILE: &str = "install_manifest.json";
 /// Spack writes it after the manifest. Its check passes over every path of this name, and then complains of those
 /// that are listed.
-const TIMES_FILE: &str = "install_times.json";
+pub(crate) const TIMES_FILE: &str = "install_times.json";
 
 /// The manifest of a prefix could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -127,7 +127,7 @@ fn entry(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
     Ok(json)
 }
 
-fn sha1_base32(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
+pub(crate) fn sha1_base32(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
     let mut file = File::open(path)?;
     let mut hasher = Sha1::new();
     loop {
@@ -141,7 +141,7 @@ fn sha1_base32(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
 }
 
 /// `os.stat(…).st_mtime`: CPython rounds twice, once per operation (`fill_time` in its `posixmodule.c`).
-fn python_mtime(status: &Metadata) -> f64 {
+pub(crate) fn python_mtime(status: &Metadata) -> f64 {
     status.mtime() as f64 + 1e-9 * status.mtime_nsec() as f64
 }
 

@@ -26,6 +26,6 @@ pub fn default_prefix(root: &StoreRoot, node: &Node) -> Option<PathBuf> {
 }
 
 /// Spack's `polite_filename`: what is not an ASCII letter, a digit or one of `_+.-` becomes `_`.
-fn file_name(text: &str) -> String {
+pub fn file_name(text: &str) -> String {
     text.chars().map(|c| if c.is_ascii_alphanumeric() || "_+.-".contains(c) { c } else { '_' }).collect()
 }

@@ -8,28 +8,44 @@
 //! [`Store::transaction`] with [`record_installs`]. An uninstall goes: [`Store::lock_prefix`] →
 //! [`Store::transaction`] with [`record_removal`] → [`remove_prefix`].
 
+pub mod complete;
 mod index_file;
 pub mod install_manifest;
 pub mod layout;
 pub mod lock;
+pub mod permissions;
 pub mod prefix_state;
+mod projections;
 pub mod registration;
 pub mod removal;
 mod replace_file;
 pub mod root;
 pub mod sbang;
 pub mod stage;
+mod stale_handle;
 pub mod store;
+mod upstream;
+pub mod verify;
+pub mod view;
+mod watcher;
 
+pub use complete::Reason;
 pub use index_file::IndexError;
 pub use install_manifest::write_install_manifest;
-pub use lock::{LockError, LockGuard, LockKind};
+pub use lock::{Holder, LockError, LockGuard, LockKind};
+pub use permissions::{Access, AccessError, AccessPolicy, Users};
 pub use prefix_state::PrefixState;
+pub use projections::{ProjectionError, Projections};
 pub use registration::{
-    NewInstall, RegistrationError, installed_dependents, is_recordable, record_installs, record_removal,
+    NewInstall, Recording, RegistrationError, installed_dependents, is_recordable, record_installs,
+    record_removal,
 };
 pub use removal::remove_prefix;
 pub use root::{RootError, StoreRoot};
 pub use sbang::install_sbang;
 pub use stage::{StageArea, clean_stale};
-pub use store::{LockSettings, Store, StoreError};
+pub use store::{LockSettings, Reindexed, Store, StoreError};
+pub use upstream::{Installed, Upstream};
+pub use verify::verify_manifest;
+pub use view::ViewError;
+pub use watcher::{Delay, Watcher};

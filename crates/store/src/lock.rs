@@ -7,6 +7,10 @@
 //!
 //! Waiting is polling, as in Spack's `llnl/util/lock.py`: a blocking `F_OFD_SETLKW` could not be given up.
 
+mod holder;
+
+use crate::stale_handle;
+use crate::watcher::{Delay, LOCK_PATIENCE, REMINDER, Watcher};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc;
@@ -58,7 +62,9 @@ impl ByteRange {
 pub enum Holder {
     /// The process of that id, on this machine.
     Process(i32),
-    /// Somebody without a process id: an open file description lock (strata itself holds such), or another host.
+    /// This process itself, on another thread.
+    Ourselves,
+    /// Somebody without a process id: another user's open file description lock (strata holds such), or another host.
     Unnamed,
 }
 
@@ -66,6 +72,7 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Holder::Process(id) => write!(f, "process {id}"),
+            Holder::Ourselves => f.write_str("this process"),
             Holder::Unnamed => f.write_str("another strata process or another host"),
         }
     }
@@ -103,7 +110,15 @@ pub enum LockError {
         /// Who held it at the end; none if it had just been let go.
         holder: Option<Holder>,
     },
-    /// The file system refuses, as NFS without a lock manager does.
+    /// The file system has no locks, as NFS without a lock manager, or some that are mounted with `nolock`.
+    #[error("the file system cannot lock {}: {source}", path.display())]
+    NoLocks {
+        /// The lock file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The system refuses for another reason.
     #[error("cannot lock {}: {source}", path.display())]
     System {
         /// The lock file.
@@ -148,13 +163,28 @@ pub fn acquire(
     range: ByteRange,
     kind: LockKind,
     timeout: Option<Duration>,
+    watcher: &Watcher,
 ) -> Result<LockGuard, LockError> {
-    let Some(file) = open(path, kind)? else { return Ok(LockGuard::unlocked()) };
+    let Some(mut file) = watcher.over(path, || open(path, kind))? else { return Ok(LockGuard::unlocked()) };
     let start = Instant::now();
     let mut intervals = poll_intervals();
+    let (mut word_at, mut stale) = (LOCK_PATIENCE, 0);
     loop {
-        if poll(&file, range, kind).map_err(|source| LockError::System { path: path.into(), source })? {
-            return Ok(LockGuard { file: Some(file), range });
+        match watcher.over(path, || poll(&file, range, kind)) {
+            Ok(true) => return Ok(LockGuard { file: Some(file), range }),
+            Ok(false) => {}
+            // Somebody replaced the file on the server: the one that has its name now is the one to lock.
+            Err(source) if stale_handle::is(&source) && stale < stale_handle::ATTEMPTS => {
+                stale += 1;
+                std::thread::sleep(stale_handle::PAUSE);
+                let Some(again) = open(path, kind)? else { return Ok(LockGuard::unlocked()) };
+                file = again;
+                continue;
+            }
+            Err(source) if is_without_locks(&source) => {
+                return Err(LockError::NoLocks { path: path.into(), source });
+            }
+            Err(source) => return Err(LockError::System { path: path.into(), source }),
         }
         let waited = start.elapsed();
         let left = timeout.map_or(Duration::MAX, |timeout| timeout.saturating_sub(waited));
@@ -162,13 +192,23 @@ pub fn acquire(
             let holder = holder(&file, range, kind);
             return Err(LockError::Timeout { path: path.into(), kind, waited, holder });
         }
+        if waited >= word_at {
+            word_at = waited + REMINDER;
+            let holder = holder(&file, range, kind);
+            watcher.tell(&Delay::Lock { path, kind, holder, waited });
+        }
         std::thread::sleep(intervals.next().unwrap_or(LONGEST_INTERVAL).min(left));
     }
 }
 
+/// What systems say where a file system has no locks.
+fn is_without_locks(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOLCK | libc::ENOSYS | libc::EOPNOTSUPP))
+}
+
 /// As [`acquire`], but gives up at once: none if somebody else holds the lock.
 pub fn try_acquire(path: &Path, range: ByteRange, kind: LockKind) -> Result<Option<LockGuard>, LockError> {
-    match acquire(path, range, kind, Some(Duration::ZERO)) {
+    match acquire(path, range, kind, Some(Duration::ZERO), &Watcher::default()) {
         Ok(guard) => Ok(Some(guard)),
         Err(LockError::Timeout { .. }) => Ok(None),
         Err(error) => Err(error),
@@ -177,7 +217,7 @@ pub fn try_acquire(path: &Path, range: ByteRange, kind: LockKind) -> Result<Opti
 
 fn open(path: &Path, kind: LockKind) -> Result<Option<File>, LockError> {
     let failed = |source| LockError::Open { path: path.into(), source };
-    let refused = match open_or_create(path) {
+    let refused = match stale_handle::again(|| open_or_create(path)) {
         Ok(file) => return Ok(Some(file)),
         Err(error) => error,
     };
@@ -234,8 +274,13 @@ fn holder(file: &File, range: ByteRange, kind: LockKind) -> Option<Holder> {
     match (i32::from(lock.l_type), lock.l_pid) {
         (libc::F_UNLCK, _) => None,
         (_, id) if id > 0 => Some(Holder::Process(id)),
-        _ => Some(Holder::Unnamed),
+        _ => Some(holder::named(file).unwrap_or(Holder::Unnamed)),
     }
+}
+
+/// Who holds a lock that could not be had; none if nobody does, or the file is not there.
+pub(crate) fn holder_of(path: &Path, range: ByteRange, kind: LockKind) -> Option<Holder> {
+    holder(&open(path, kind).ok()??, range, kind)
 }
 
 fn lock_type(kind: LockKind) -> i32 {

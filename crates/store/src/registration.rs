@@ -3,6 +3,7 @@
 
 use crate::layout;
 use crate::root::StoreRoot;
+use crate::upstream::Installed;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 use std::collections::{HashMap, HashSet};
@@ -47,19 +48,33 @@ pub enum RegistrationError {
     },
 }
 
-/// Records a batch of installs at the time `now` (seconds since the epoch), in any order.
+/// What records say beside the packages themselves.
+#[derive(Clone, Copy, Debug)]
+pub struct Recording<'r> {
+    /// The root of the store.
+    pub root: &'r StoreRoot,
+    /// The prefixes that packages would have; one that is not here has Spack's default.
+    pub prefixes: &'r HashMap<DagHash, PathBuf>,
+    /// What is installed in upstreams, which is not recorded here.
+    pub below: &'r Installed,
+    /// The time of installation, in seconds since the epoch.
+    pub now: f64,
+}
+
+/// Records a batch of installs, in any order.
 ///
 /// Every node of their DAGs is taken from `source` and recorded too, dependencies first, as Spack does: externals as
 /// installed, at their own path; what else is not in the batch, build dependencies above all, as not installed, with
-/// the path it would have. References are counted along every edge. A record that exists keeps its references and is
+/// the path it would have. What is installed in an upstream gets no record, and nothing that only it needs.
+/// References are counted along every edge. A record that exists keeps its references and is
 /// revived: installed, at the new time and prefix, explicit or not as asked now.
 pub fn record_installs(
     database: &mut Database,
-    root: &StoreRoot,
+    recording: &Recording<'_>,
     source: &impl NodeSource,
     installs: &[NewInstall<'_>],
-    now: f64,
 ) -> Result<(), RegistrationError> {
+    let Recording { root, prefixes, below, now } = *recording;
     let mut paths = HashMap::with_capacity(installs.len());
     for install in installs {
         let path = install
@@ -77,7 +92,10 @@ pub fn record_installs(
             record.installation_time = Some(now);
             continue;
         }
-        database.add_with_dependencies(source, &install.node.hash, &|node| {
+        // A package of the batch is recorded, wherever else it is.
+        let is_elsewhere =
+            |hash: &DagHash| !paths.contains_key(hash) && below.installed_upstream(hash).is_some();
+        database.add_with_dependencies_but(source, &install.node.hash, &is_elsewhere, &|node| {
             let mut record = Record::new(node.clone());
             record.installation_time = Some(now);
             if let Some((path, explicit)) = paths.get(&node.hash) {
@@ -86,7 +104,8 @@ pub fn record_installs(
                 record.installed = true;
             } else {
                 // The root was UTF-8, or no prefix would have been.
-                record.path = layout::default_prefix(root, node).map(|p| p.to_string_lossy().into_owned());
+                let prefix = prefixes.get(&node.hash).cloned().or_else(|| layout::default_prefix(root, node));
+                record.path = prefix.map(|path| path.to_string_lossy().into_owned());
                 record.installed = node.is_external();
             }
             record

@@ -9,9 +9,13 @@
 //! name, [`STAGED_SPEC_FILE`]; [`StagedPrefix::commit`] gives it its own when the tree is in place. The same name in
 //! a prefix says that strata was killed between the two.
 
+mod replace;
+
+pub use replace::{Replaced, finish_name, lacks_name};
+
 use crate::lock::{self, ByteRange, LockError, LockGuard, LockKind};
 use crate::replace_file::{hostname, sync_directory};
-use crate::root::StoreRoot;
+use crate::store::{LockSettings, Store};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::fs::Permissions;
@@ -86,13 +90,14 @@ pub struct StageArea {
 struct Run {
     directory: PathBuf,
     database_directory: PathBuf,
+    locks: LockSettings,
     _alive: LockGuard,
 }
 
 impl Drop for Run {
     fn drop(&mut self) {
         // Without the gate somebody could find this half removed; then it is left to `clean_stale`.
-        if let Ok(_gate) = enter(&self.database_directory) {
+        if let Ok(_gate) = enter(&self.database_directory, &self.locks) {
             let _ = std::fs::remove_dir_all(&self.directory);
             let _ = std::fs::remove_dir(self.database_directory.join(AREA)); // fails where others are at work
         }
@@ -100,18 +105,27 @@ impl Drop for Run {
 }
 
 impl StageArea {
-    /// Opens a part of the staging area of `root` for this process.
-    pub fn open(root: &StoreRoot) -> Result<Self, StageError> {
-        let database_directory = root.database_directory();
-        let _gate = enter(&database_directory)?;
+    /// Opens a part of the staging area of `store` for this process.
+    pub fn open(store: &Store) -> Result<Self, StageError> {
+        let (database_directory, locks) = (store.root().database_directory(), store.locks().clone());
+        let _gate = enter(&database_directory, &locks)?;
         let area = database_directory.join(AREA);
         create_like_parent(&area).map_err(failed("create", &area))?;
         let directory = area.join(format!("run.{}", uuid::Uuid::new_v4().simple()));
         std::fs::create_dir(&directory).map_err(failed("create", &directory))?;
         let lock_file = directory.join(LOCK);
         std::fs::write(&lock_file, hostname()).map_err(failed("write", &lock_file))?;
-        let alive = lock::acquire(&lock_file, ByteRange::WHOLE_FILE, LockKind::Write, Some(Duration::ZERO))?;
-        Ok(Self { run: Arc::new(Run { directory, database_directory, _alive: alive }) })
+        let alive = match locks.enabled {
+            true => lock::acquire(
+                &lock_file,
+                ByteRange::WHOLE_FILE,
+                LockKind::Write,
+                Some(Duration::ZERO),
+                &locks.watcher,
+            )?,
+            false => LockGuard::unlocked(),
+        };
+        Ok(Self { run: Arc::new(Run { directory, database_directory, locks, _alive: alive }) })
     }
 
     /// A new empty directory to unpack the package of that hash into, with the mode of a prefix: 0755 whatever the
@@ -207,30 +221,32 @@ impl Drop for SetAside {
     }
 }
 
-/// Removes what killed processes left in the staging area of `root`, and returns how many there were. Running ones
+/// Removes what killed processes left in the staging area of `store`, and returns how many there were. Running ones
 /// are told by the lock they hold. Since locks do not always reach other hosts, what another host left must be a day
-/// old as well. What cannot be removed, another user's most likely, stays: it does no harm.
-pub fn clean_stale(root: &StoreRoot) -> Result<usize, StageError> {
-    let database_directory = root.database_directory();
+/// old as well; without locks, so must everything. What cannot be removed, another user's most likely, stays: it does no
+/// harm.
+pub fn clean_stale(store: &Store) -> Result<usize, StageError> {
+    let (database_directory, locks) = (store.root().database_directory(), store.locks());
     let area = database_directory.join(AREA);
     if !area.exists() {
         return Ok(0);
     }
     let claimed: Vec<(PathBuf, LockGuard)> = {
-        let _gate = enter(&database_directory)?;
+        let _gate = enter(&database_directory, locks)?;
         let claimed = |directory: PathBuf| {
-            let guard = claim(&directory).ok()??;
+            let guard = claim(&directory, locks.enabled).ok()??;
             Some((directory, guard))
         };
         entries(&area)?.into_iter().filter_map(claimed).collect()
     };
     // Removing trees takes long, so others may come and go meanwhile; the lock file stays, and with it the claim.
     for (directory, _guard) in &claimed {
+        replace::bring_back(directory);
         for tree in entries(directory)?.into_iter().filter(|path| !path.ends_with(LOCK)) {
             let _ = std::fs::remove_dir_all(&tree);
         }
     }
-    let _gate = enter(&database_directory)?;
+    let _gate = enter(&database_directory, locks)?;
     let removed =
         claimed.iter().filter(|(directory, _guard)| std::fs::remove_dir_all(directory).is_ok()).count();
     let _ = std::fs::remove_dir(&area); // fails where others are at work
@@ -248,7 +264,7 @@ fn entries(directory: &Path) -> Result<Vec<PathBuf>, StageError> {
 }
 
 /// The lock of a part of the area that nobody alive owns; none if somebody does. Under the gate.
-fn claim(directory: &Path) -> Result<Option<LockGuard>, StageError> {
+fn claim(directory: &Path, by_lock: bool) -> Result<Option<LockGuard>, StageError> {
     let lock_file = directory.join(LOCK);
     let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let owner = match std::fs::read(&lock_file) {
@@ -262,14 +278,26 @@ fn claim(directory: &Path) -> Result<Option<LockGuard>, StageError> {
     };
     let modified = lock_file.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     let is_old = modified.elapsed().is_ok_and(|age| age > FOREIGN_AGE);
-    if owner != hostname().as_bytes() && !is_old {
+    if (owner != hostname().as_bytes() || !by_lock) && !is_old {
         return Ok(None);
+    }
+    if !by_lock {
+        return Ok(Some(LockGuard::unlocked()));
     }
     Ok(lock::try_acquire(&lock_file, ByteRange::WHOLE_FILE, LockKind::Write)?)
 }
 
-fn enter(database_directory: &Path) -> Result<LockGuard, LockError> {
-    lock::acquire(&database_directory.join(GATE), ByteRange::WHOLE_FILE, LockKind::Write, Some(GATE_TIMEOUT))
+fn enter(database_directory: &Path, locks: &LockSettings) -> Result<LockGuard, LockError> {
+    if !locks.enabled {
+        return Ok(LockGuard::unlocked());
+    }
+    lock::acquire(
+        &database_directory.join(GATE),
+        ByteRange::WHOLE_FILE,
+        LockKind::Write,
+        Some(GATE_TIMEOUT),
+        &locks.watcher,
+    )
 }
 
 /// Makes `directory` and what is missing above it, each with the mode and, if possible, the group of the lowest

@@ -51,6 +51,12 @@ pub(crate) struct Push {
     /// Push the packages named alone, or their dependencies alone
     #[arg(long, value_enum, value_name = "WHAT")]
     pub(crate) only: Option<Only>,
+    /// Push what the packages were built with, too, as far as it is installed
+    #[arg(long, conflicts_with = "without_build_dependencies")]
+    pub(crate) with_build_dependencies: bool,
+    /// Push what is needed at run time alone, which is what happens anyway
+    #[arg(long)]
+    pub(crate) without_build_dependencies: bool,
     /// Update the index of the cache afterwards, which is what happens anyway
     #[arg(long, visible_alias = "rebuild-index")]
     pub(crate) update_index: bool,

@@ -22,6 +22,22 @@ impl fmt::Debug for Password {
     }
 }
 
+/// Spack's `--use-buildcache`: `auto`, `only` or `never`, for packages, dependencies or both. Nothing can be done without.
+pub(super) fn buildcache_policy(text: &str) -> Result<String, String> {
+    for part in text.split(',') {
+        match part.rsplit(':').next() {
+            Some("auto" | "only") => {}
+            Some("never") => return Err("strata installs from caches and does not build".to_owned()),
+            _ => {
+                return Err(format!(
+                    "`{part}` is none of auto, only, never, package:only, dependencies:only, …"
+                ));
+            }
+        }
+    }
+    Ok(text.to_owned())
+}
+
 /// A number of bytes: `1500`, `20M`, `1.5GiB`.
 pub(super) fn size(text: &str) -> Result<u64, String> {
     let invalid = || format!("`{text}` is not a size such as 500M, 10G or 10GiB");

@@ -1,60 +1,107 @@
 //! `strata install`.
 
-use super::resolving::{Resolving, installed};
-use crate::args::{Global, Install};
+mod environment;
+
+use super::in_environment::Current;
+use super::resolving::Resolving;
+use crate::args::{Global, Install, InstallOnly};
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
-use crate::settings::Settings;
+use crate::settings::{Place, Settings};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::sync::Arc;
-use strata_ops::install::{self, InstallOptions, InstallPlan, InstallSummary};
-use strata_ops::resolve::{Chosen, resolve};
+use strata_ops::install::{self, InstallOptions, InstallPlan, InstallSummary, Only, PlanOptions, Site};
+use strata_ops::resolve::{Chosen, Mirror, Resolved, resolve};
 use strata_ops::{Event, Reporter};
 use strata_store::StoreRoot;
 
-/// Installs packages and their runtime closure.
+/// Installs packages and their runtime closure; in an environment, what it consists of.
 pub(crate) fn install(
     args: &Install,
     global: &Global,
     settings: &Settings,
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
-    let root =
-        StoreRoot::open_or_new(&settings.store, settings.padded_length).map_err(strata_ops::Error::from)?;
-    if let (Some(length), Ok(existing)) = (settings.padded_length, StoreRoot::open(&settings.store))
-        && existing != root
-    {
-        // A second install tree below the first would be one that no other command finds.
-        let existing = existing.root().to_owned();
-        return Err(strata_ops::Error::OtherPadding { existing, length }.into());
-    }
+    let place = settings.place()?;
+    let root = place.root()?;
     // A root that scripts cannot live under is refused before anything else is asked.
     root.sbang_path().map_err(strata_ops::Error::from)?;
+    if let Some(current) = Current::of(settings)? {
+        let site = site(settings, &place, root, console)?;
+        return environment::install(current, args, global, &site, settings, console);
+    }
+    if args.add || args.only_concrete {
+        let option = if args.add { "--add" } else { "--only-concrete" };
+        let text = format!("{option} is about an environment, and none is named or active");
+        return Err(Diagnosis::misuse(text, "name one with -e, or leave it out"));
+    }
+    if args.specs.is_empty() {
+        let hint = match settings.absolute("spack.yaml".as_ref()).is_file() {
+            true => "the environment in this directory is installed with `strata -e . install`",
+            false => "name packages or /HASHes, or an environment with -e",
+        };
+        return Err(Diagnosis::misuse("neither packages nor an environment are named", hint));
+    }
     let resolving = Resolving::new(&args.specs, &args.from, settings, console)?;
-    let mirrors = &resolving.mirrors;
     let console: &Console = console;
-    let database = installed(&root)?;
-    let resolved = resolve(&resolving.request(args.unify), resolving.stock(&database, console)?)?;
+    let site = site(settings, &place, root, console)?;
+    let stock = resolving.stock(site.installed.database(), console)?;
+    let resolved = resolve(&resolving.request(args.unify), stock)?;
     for chosen in &resolved.chosen {
         console.event(Event::Detail(&choice(chosen)));
     }
-    let plan = install::plan(&resolved, mirrors, &database, &root, console)?;
-    if args.dry_run {
-        return Ok(Outcome::new(planned(&plan), &plan)?);
+    let installing = Installing { args, global, settings, site: &site, mirrors: &resolving.mirrors };
+    installing.run(&resolved, console)
+}
+
+/// What is known once it is known which packages are meant.
+struct Installing<'i> {
+    args: &'i Install,
+    global: &'i Global,
+    settings: &'i Settings,
+    site: &'i Site,
+    mirrors: &'i [Mirror],
+}
+
+impl Installing<'_> {
+    /// Plans, and does it unless it is only to be said.
+    fn run(&self, resolved: &Resolved, console: &Console) -> Result<Outcome, Diagnosis> {
+        let Self { args, mirrors, site, .. } = self;
+        let only = match args.only {
+            None => Only::Everything,
+            Some(InstallOnly::Package) => Only::Package,
+            Some(InstallOnly::Dependencies) => Only::Dependencies,
+        };
+        let options = PlanOptions { only, overwrite: args.overwrite };
+        let plan = install::plan(resolved, mirrors, site, options, console)?;
+        if args.dry_run {
+            return Ok(Outcome::new(planned(&plan), &plan)?);
+        }
+        let options = InstallOptions {
+            jobs: args.jobs.unwrap_or(self.settings.cores),
+            count_leftovers: self.global.verbose,
+        };
+        let summary = install::execute(plan, resolved, mirrors, site, &options, console)?;
+        if self.global.verbose {
+            leftovers(&summary, console);
+        }
+        let mut outcome = Outcome::new(done(&summary), &summary)?;
+        let asked_for = |package: &install::Installed| package.explicit || only == Only::Dependencies;
+        let nothing_achieved = !summary.installed.iter().any(asked_for);
+        let failures = summary.failed.iter().map(|f| Diagnosis::of_package(f.package.clone(), &f.error));
+        outcome.fail(failures.collect(), nothing_achieved);
+        Ok(outcome)
     }
-    let options =
-        InstallOptions { jobs: args.jobs.unwrap_or(settings.cores), count_leftovers: global.verbose };
-    let summary = install::execute(plan, &resolved, mirrors, &root, &options, console)?;
-    if global.verbose {
-        leftovers(&summary, console);
-    }
-    let mut outcome = Outcome::new(done(&summary), &summary)?;
-    let nothing_achieved = !summary.installed.iter().any(|package| package.explicit);
-    let failures = summary.failed.iter().map(|f| Diagnosis::of_package(f.package.clone(), &f.error));
-    outcome.fail(failures.collect(), nothing_achieved);
-    Ok(outcome)
+}
+
+/// What holds for everything that is installed at a place.
+fn site(settings: &Settings, place: &Place, root: StoreRoot, console: &Console) -> Result<Site, Diagnosis> {
+    let installed = place.installed(&root, console)?;
+    let (locks, projections) = (place.locks.clone(), settings.projections()?);
+    let (access, access_of_others) = settings.access()?;
+    Ok(Site { root, locks, projections, access, access_of_others, installed })
 }
 
 /// What was chosen for a spec, and why if there was a choice.
@@ -69,11 +116,12 @@ fn choice(chosen: &Chosen) -> String {
 fn planned(plan: &InstallPlan) -> String {
     let mut text = String::new();
     for package in &plan.to_install {
-        writeln!(text, "would install {} from {} ({} bytes)", package.label(), package.mirror, package.size)
-            .ok();
+        let what = if package.replaces { "would replace" } else { "would install" };
+        writeln!(text, "{what} {} from {} ({} bytes)", package.label(), package.mirror, package.size).ok();
     }
     for package in &plan.present {
-        writeln!(text, "is there      {package}").ok();
+        let upstream = plan.upstream.get(package).map(|name| format!(", in upstream {name}"));
+        writeln!(text, "is there      {package}{}", upstream.unwrap_or_default()).ok();
     }
     text
 }
@@ -84,7 +132,12 @@ fn done(summary: &InstallSummary) -> String {
         writeln!(text, "{}@{}  {}", package.name, package.version, package.prefix.display()).ok();
     }
     write!(text, "installed {}", packages(summary.installed.len())).ok();
-    let others = [(summary.present.len(), "there already"), (summary.failed.len(), "failed")];
+    let replaced = summary.installed.iter().filter(|package| package.replaced).count();
+    let others = [
+        (replaced, "of them again"),
+        (summary.present.len(), "there already"),
+        (summary.failed.len(), "failed"),
+    ];
     text + &counts(&others) + "\n"
 }
 

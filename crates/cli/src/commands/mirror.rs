@@ -1,93 +1,171 @@
-//! `strata mirror add|remove|list`: Spack's `mirrors.yaml` of the user scope.
+//! `strata mirror …`: the mirrors of Spack's configuration, in all of its scopes.
 
-use crate::args::MirrorAdd;
+mod access;
+mod list;
+
+use crate::args::mirror::{
+    Holds, MirrorAdd, MirrorRemove, MirrorRename, MirrorSet, MirrorSetUrl, OneDirection,
+};
 use crate::diagnosis::Diagnosis;
 use crate::output::Outcome;
 use crate::progress::Console;
 use crate::settings::Settings;
+pub(crate) use list::list;
 use serde_json::json;
-use std::fmt::Write;
-use strata_config::{AccessPair, IdSource, Mirrors, NewMirror, PlainText, UserScope};
+use strata_config::{AccessChange, Direction, EditedScope, MirrorChange, NewMirror};
 use strata_oci::RepositoryUrl;
 use strata_ops::{Event, Reporter};
 
 /// Gives a cache a name.
 pub(crate) fn add(args: &MirrorAdd, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
-    let parsed: RepositoryUrl = args.url.parse().map_err(strata_ops::Error::from)?;
-    let name = &args.name;
-    let scope = UserScope::new(&settings.user_scope);
-    let signed = (args.signed || args.unsigned).then_some(args.signed);
-    let access_pair = access_pair(args)?;
-    let file = scope.mirrors_path();
-    let is_plain_text = matches!(access_pair, Some(AccessPair::PlainText { .. }));
-    scope.add_mirror(&NewMirror { signed, access_pair, ..NewMirror::new(name, parsed.to_string()) })?;
-    if is_plain_text {
+    access::check(&args.connection)?;
+    let url = cache_url(&args.url)?;
+    let configuration = settings.configuration()?;
+    let (binary, source) = holds(&args.holds);
+    let new = NewMirror {
+        binary,
+        source,
+        autopush: args.autopush.then_some(true),
+        signed: (args.signed || args.unsigned).then_some(args.signed),
+        access_pair: access::pair(&args.connection)?,
+        ..NewMirror::new(&args.name, &url)
+    };
+    let edited = configuration.add_mirror(args.scope.scope.as_deref(), &new)?;
+    if args.connection.oci_password.is_some() {
+        warn_of_plain_text(&edited, console);
+    }
+    let others = configuration.scopes_with_mirror(&args.name)?;
+    let others: Vec<String> = others.into_iter().filter(|scope| *scope != edited.scope).collect();
+    if !others.is_empty() {
         console.event(Event::Warning(&format!(
-            "the password stands in plain text in {}, in a form that Spack 1.1 and later refuse; put it into an \
-             environment variable and use --oci-password-variable",
-            file.display()
+            "a mirror {} is configured in {} too; what the higher scope says counts",
+            args.name,
+            others.join(", ")
         )));
     }
-    let text = format!("added mirror {name} ({parsed}) to {}\n", file.display());
-    Ok(Outcome::new(text, &json!({"name": name, "url": parsed.to_string(), "file": file}))?)
+    let text = format!("added mirror {} ({url}) to {}\n", args.name, edited.file.display());
+    let result = json!({"name": args.name, "url": url, "scope": edited.scope, "file": edited.file});
+    Ok(Outcome::new(text, &result)?)
 }
 
-/// Who to be for a new mirror. Both parts are needed.
-fn access_pair(args: &MirrorAdd) -> Result<Option<AccessPair>, Diagnosis> {
-    for name in args.oci_username_variable.iter().chain(&args.oci_password_variable) {
-        if !is_variable(name) {
-            // It may be the secret itself.
-            return Err(Diagnosis::misuse(
-                "what was given as the name of an environment variable is none",
-                "--oci-username-variable and --oci-password-variable take the NAME of a variable that holds it",
-            ));
-        }
-    }
-    let text = args.oci_username.clone().map(IdSource::Text);
-    let id = text.or_else(|| args.oci_username_variable.clone().map(IdSource::Variable));
-    match (id, &args.oci_password_variable, &args.oci_password) {
-        (None, None, None) => Ok(None),
-        (Some(id), Some(variable), None) => {
-            Ok(Some(AccessPair::Variables { id, secret_variable: variable.clone() }))
-        }
-        (Some(IdSource::Text(id)), None, Some(password)) => {
-            Ok(Some(AccessPair::PlainText { id, secret: PlainText::new(&*password.0) }))
-        }
-        _ => Err(Diagnosis::misuse(
-            "both parts of the access pair are needed: a user and a password",
-            "give --oci-username USER (or --oci-username-variable NAME) and --oci-password-variable NAME",
-        )),
-    }
+/// Changes what is configured of a mirror.
+pub(crate) fn set(args: &MirrorSet, settings: &Settings, console: &Console) -> Result<Outcome, Diagnosis> {
+    access::check(&args.connection)?;
+    let (binary, source) = holds(&args.holds);
+    let change = MirrorChange {
+        direction: direction(&args.direction),
+        url: args.url.as_deref().map(cache_url).transpose()?,
+        access: access::change(&args.connection),
+        binary,
+        source,
+        signed: (args.signed || args.unsigned).then_some(args.signed),
+        autopush: (args.autopush || args.no_autopush).then_some(args.autopush),
+    };
+    changed(&args.name, args.scope.scope.as_deref(), &change, settings, console)
 }
 
-/// Whether that is the name of a variable that a shell can set (POSIX: letters, digits, underscores).
-fn is_variable(name: &str) -> bool {
-    !name.starts_with(|c: char| c.is_ascii_digit())
-        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+/// Changes the URL of a mirror.
+pub(crate) fn set_url(
+    args: &MirrorSetUrl,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Outcome, Diagnosis> {
+    access::check(&args.connection)?;
+    let change = MirrorChange {
+        direction: direction(&args.direction),
+        url: Some(cache_url(&args.url)?),
+        access: access::change(&args.connection),
+        ..MirrorChange::default()
+    };
+    changed(&args.name, args.scope.scope.as_deref(), &change, settings, console)
+}
+
+fn changed(
+    name: &str,
+    scope: Option<&str>,
+    change: &MirrorChange,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Outcome, Diagnosis> {
+    let says_nothing = change.access == AccessChange::default()
+        && change.url.is_none()
+        && [change.binary, change.source, change.signed, change.autopush].iter().all(Option::is_none);
+    if says_nothing {
+        let text = format!("nothing is said that is to be different about the mirror {name}");
+        return Err(Diagnosis::misuse(text, "say what: see `strata mirror set --help`"));
+    }
+    let edited = settings.configuration()?.change_mirror(scope, name, change)?;
+    if edited.changed && change.access.secret.is_some() {
+        warn_of_plain_text(&edited, console);
+    }
+    let file = edited.file.display();
+    let text = if edited.changed {
+        format!("changed mirror {name} in {file}\n")
+    } else {
+        format!("mirror {name} in {file} says that already\n")
+    };
+    let result = json!({"name": name, "scope": edited.scope, "file": edited.file, "changed": edited.changed});
+    Ok(Outcome::new(text, &result)?)
+}
+
+/// Gives a mirror another name.
+pub(crate) fn rename(args: &MirrorRename, settings: &Settings) -> Result<Outcome, Diagnosis> {
+    let scope = args.scope.scope.as_deref();
+    let edited = settings.configuration()?.rename_mirror(scope, &args.name, &args.to)?;
+    let text = format!("renamed mirror {} to {} in {}\n", args.name, args.to, edited.file.display());
+    let result = json!({"name": args.to, "was": args.name, "scope": edited.scope, "file": edited.file});
+    Ok(Outcome::new(text, &result)?)
 }
 
 /// Forgets a mirror.
-pub(crate) fn remove(name: &str, settings: &Settings) -> Result<Outcome, Diagnosis> {
-    let scope = UserScope::new(&settings.user_scope);
-    scope.remove_mirror(name)?;
-    let file = scope.mirrors_path();
-    let text = format!("removed mirror {name} from {}\n", file.display());
-    Ok(Outcome::new(text, &json!({"name": name, "file": file}))?)
+pub(crate) fn remove(
+    args: &MirrorRemove,
+    settings: &Settings,
+    console: &Console,
+) -> Result<Outcome, Diagnosis> {
+    let configuration = settings.configuration()?;
+    let name = &args.name;
+    let edited = configuration.remove_mirror(args.scope.as_deref(), name, args.all_scopes)?;
+    let left = configuration.scopes_with_mirror(name)?;
+    if !left.is_empty() {
+        console.event(Event::Warning(&format!(
+            "a mirror {name} is still configured in {}; --all-scopes removes it everywhere",
+            left.join(", ")
+        )));
+    }
+    let lines: Vec<String> = edited
+        .iter()
+        .map(|edited| format!("removed mirror {name} from {}\n", edited.file.display()))
+        .collect();
+    let scopes: Vec<_> =
+        edited.iter().map(|edited| json!({"scope": edited.scope, "file": edited.file})).collect();
+    let file = edited.first().map(|edited| &edited.file);
+    Ok(Outcome::new(lines.concat(), &json!({"name": name, "file": file, "scopes": scopes}))?)
 }
 
-/// Lists the mirrors.
-pub(crate) fn list(settings: &Settings) -> Result<Outcome, Diagnosis> {
-    let mirrors = Mirrors::load(&settings.mirrors_file())?;
-    let mut text = String::new();
-    let mut rows = Vec::new();
-    for mirror in &mirrors {
-        let (fetch, push) = (mirror.fetch_url().ok(), mirror.push_url().ok());
-        write!(text, "{}  {}", mirror.name, fetch.or(push).unwrap_or_default()).ok();
-        if let Some(push) = push.filter(|_| push != fetch) {
-            write!(text, "  (push: {push})").ok();
-        }
-        text.push('\n');
-        rows.push(json!({"name": mirror.name, "fetch": fetch, "push": push, "binary": mirror.binary}));
+/// A URL of a cache, which is written down as it was given.
+fn cache_url(url: &str) -> Result<String, Diagnosis> {
+    url.parse::<RepositoryUrl>().map_err(strata_ops::Error::from)?;
+    Ok(url.to_owned())
+}
+
+fn holds(holds: &[Holds]) -> (Option<bool>, Option<bool>) {
+    let has = |what| (!holds.is_empty()).then(|| holds.contains(&what));
+    (has(Holds::Binary), has(Holds::Source))
+}
+
+fn direction(one: &OneDirection) -> Option<Direction> {
+    match (one.push, one.fetch) {
+        (true, _) => Some(Direction::Push),
+        (_, true) => Some(Direction::Fetch),
+        _ => None,
     }
-    Ok(Outcome::new(text, &json!({"mirrors": rows}))?)
+}
+
+fn warn_of_plain_text(edited: &EditedScope, console: &Console) {
+    console.event(Event::Warning(&format!(
+        "the password stands in plain text in {}, in a form that Spack 1.1 and later refuse; put it into an \
+         environment variable and use --oci-password-variable",
+        edited.file.display()
+    )));
 }

@@ -12,7 +12,7 @@ use strata_ops::resolve::{Mirror, Request, Stock, Unify};
 use strata_ops::{Event, Reporter};
 use strata_spec::host::Host;
 use strata_spec::{AbstractSpec, Database, target};
-use strata_store::{LockSettings, Store, StoreRoot};
+use strata_store::Installed;
 
 /// Everything that resolving depends on, but for what the mirrors say.
 pub(super) struct Resolving {
@@ -34,6 +34,16 @@ impl Resolving {
         if specs.is_empty() {
             return Err(Diagnosis::misuse("cannot read spec ``: it is empty", "name a package, or a /HASH"));
         }
+        Self::of(specs, from, settings, console)
+    }
+
+    /// Opens the caches and looks at the machine, for specs that were read elsewhere.
+    pub(super) fn of(
+        specs: Vec<AbstractSpec>,
+        from: &args::From,
+        settings: &Settings,
+        console: &Arc<Console>,
+    ) -> Result<Self, Diagnosis> {
         Ok(Self {
             specs,
             mirrors: Registries::new(settings, console)?.readable(&from.mirror)?,
@@ -101,16 +111,8 @@ fn host(from: &args::From, console: &Console) -> Option<Host> {
     Some(host)
 }
 
-/// What is installed where the settings say; a store is not begun for it.
-pub(super) fn recorded(settings: &Settings) -> Result<Database, Diagnosis> {
-    installed(&StoreRoot::open_or_new(&settings.store, None).map_err(strata_ops::Error::from)?)
-}
-
-/// What is installed under a root; nothing if there is no install tree yet.
-pub(super) fn installed(root: &StoreRoot) -> Result<Database, Diagnosis> {
-    if !root.database_directory().is_dir() {
-        return Ok(Database::default());
-    }
-    let store = Store::open(root.clone(), LockSettings::default()).map_err(strata_ops::Error::from)?;
-    Ok(store.read().map_err(strata_ops::Error::from)?)
+/// What is installed where the settings say, and below; a store is not begun for it.
+pub(super) fn recorded(settings: &Settings, console: &Console) -> Result<Installed, Diagnosis> {
+    let place = settings.place()?;
+    place.installed(&place.root()?, console)
 }

@@ -28,9 +28,10 @@ pub(crate) fn spec(
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
     let resolving = Resolving::new(&args.specs, &args.from, settings, console)?;
-    let database = recorded(settings)?;
-    let resolved = resolve(&resolving.request(args.unify), resolving.stock(&database, console)?)?;
-    let tree = Tree { resolved: &resolved, database: &database, types: types(&args.deptype), args };
+    let installed = recorded(settings, console)?;
+    let database = installed.database();
+    let resolved = resolve(&resolving.request(args.unify), resolving.stock(database, console)?)?;
+    let tree = Tree { resolved: &resolved, database, types: types(&args.deptype), args };
     let lines = tree.lines();
     let result = json!({
         "roots": resolved.roots, "chosen": resolved.chosen,

@@ -21,8 +21,9 @@ pub(crate) fn why(
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
     let resolving = Resolving::new(&args.specs, &args.from, settings, console)?;
-    let database = recorded(settings)?;
-    let mut stock = resolving.stock(&database, console)?;
+    let installed = recorded(settings, console)?;
+    let database = installed.database();
+    let mut stock = resolving.stock(database, console)?;
     let explanations: Vec<Explanation> =
         resolving.specs.iter().map(|spec| explain(spec, resolving.host.as_ref(), &stock)).collect();
     let mut text = String::new();

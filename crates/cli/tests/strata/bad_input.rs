@@ -29,7 +29,7 @@ fn a_spec_that_cannot_be_read() {
     for spec in ["", "hello@", "hello+", "hello %", "hello+x~x", "hello@1@2", "hello@1:2:3"] {
         install(&world, &world.path("root"), &cache, spec).fails(USAGE, &["cannot read spec"]);
     }
-    world.run(["install"]).fails(USAGE, &["SPECS"]);
+    world.run(["install"]).fails(USAGE, &["neither packages nor an environment are named", "hint: "]);
     world.run(["no-such-command"]).fails(USAGE, &["no-such-command"]);
 }
 

@@ -21,7 +21,7 @@ fn push_install_run_and_uninstall() {
     let root = world.path("a/new/root");
     let root = text(&root);
     world.ok(["mirror", "add", "sample", &cache]);
-    assert_eq!(world.ok(["mirror", "list"]), format!("sample  {cache}\n"));
+    assert_eq!(world.ok(["mirror", "list"]), format!("sample [sb] {cache}\n"));
     world.ok(["--store", root, "install", "hello"]);
     assert_eq!(world.installed(Path::new(root)), ["greet@1.0", "hello@2.1", "runner@0.3"]);
     assert_eq!(world.ok(["--store", root, "find", "--explicit"]), "hello@2.1\n");

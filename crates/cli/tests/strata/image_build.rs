@@ -482,11 +482,12 @@ fn an_environment_is_built_from_its_lockfile() {
     std::fs::write(environment.join("spack.lock"), lockfile.to_string()).unwrap();
     let of_environment = build(&world, &["-e", text(&environment), "-m", &cache, "--tag", "env"]);
     assert_eq!(of_environment["digest"], build(&world, &["hello", "-m", &cache, "--tag", "x"])["digest"]);
-    run(&world, &["hello", "-e", text(&environment), "-m", &cache, "--tag", "env"])
-        .fails(USAGE, &["environment"]);
+    // What is named is what is meant; the environment is configuration then.
+    let of_named = build(&world, &["greet", "-e", text(&environment), "-m", &cache, "--tag", "env"]);
+    assert_eq!(of_named["digest"], build(&world, &["greet", "-m", &cache, "--tag", "y"])["digest"]);
     std::fs::write(environment.join("spack.lock"), "{").unwrap();
     let ran = run(&world, &["-e", text(&environment), "-m", &cache, "--tag", "env"]);
-    ran.fails(CORRUPT, &["spack.lock", "spack -e ENV concretize --force"]);
+    ran.fails(CORRUPT, &["spack.lock", "`strata -e ENV concretize`"]);
     run(&world, &["-m", &cache, "--tag", "env"]).fails(USAGE, &["no spec"]);
 }
 

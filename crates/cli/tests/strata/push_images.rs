@@ -177,11 +177,16 @@ fn an_environment_says_what_to_push() {
     let index = listed(&world);
     assert!(index.contains("greet-1.0") && index.contains("\"env\"") && !index.contains("hello"));
 
+    // In an environment, specs mean its packages.
     push(&world, &store, &["-e", text(&named), "hello"])
-        .fails(exit_code::USAGE, &["both specs and an environment"]);
+        .fails(exit_code::NOT_FOUND, &["`hello`", "the environment", text(&named)]);
+    let ran = push(&world, &store, &["-e", text(&named), "greet", "--force"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.stderr);
     push(&world, &store, &["-e", "nowhere"]).fails(exit_code::USAGE, &["`nowhere`", "spack.lock"]);
     let empty = world.path("empty");
     std::fs::create_dir(&empty).unwrap();
+    push(&world, &store, &["-e", text(&empty)]).fails(exit_code::USAGE, &["neither a spack.yaml nor"]);
+    std::fs::write(empty.join("spack.yaml"), "spack: {specs: [greet]}\n").unwrap();
     push(&world, &store, &["-e", text(&empty)]).fails(exit_code::USAGE, &["no spack.lock", "concretize"]);
     std::fs::write(empty.join("spack.lock"), "{").unwrap();
     push(&world, &store, &["-e", text(&empty)]).fails(exit_code::CORRUPT, &["spack.lock"]);
@@ -195,7 +200,7 @@ fn an_environment_says_what_to_push() {
     std::fs::write(file, json.to_string()).unwrap();
     push(&world, &store, &["-e", text(&empty)])
         .fails(exit_code::NOT_FOUND, &["not installed here: hello@2.1"]);
-    world.run(["-e", "mine", "find"]).fails(exit_code::USAGE, &["no use for an environment"]);
+    world.run(["-e", "mine", "cache", "info"]).fails(exit_code::USAGE, &["no use for an environment"]);
 }
 
 #[test]

@@ -10,14 +10,14 @@ use strata_testkit::docker_registry::find_program;
 use strata_testkit::golden;
 
 /// A registry in a process of its own; killed if the test ends before it.
-struct Served {
+pub(crate) struct Served {
     child: Child,
     /// The line that it printed.
     url: String,
 }
 
 impl Served {
-    fn start(world: &World, flags: &[&str]) -> Self {
+    pub(crate) fn start(world: &World, flags: &[&str]) -> Self {
         let mut command = world.command();
         command.args(["serve", text(&world.path("served")), "--listen", "127.0.0.1:0"]).args(flags);
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -32,7 +32,7 @@ impl Served {
         self.url.split_once("://").unwrap().1
     }
 
-    fn cache(&self, name: &str) -> String {
+    pub(crate) fn cache(&self, name: &str) -> String {
         let scheme = if self.url.starts_with("https") { "oci" } else { "oci+http" };
         format!("{scheme}://{}/{name}", self.host())
     }

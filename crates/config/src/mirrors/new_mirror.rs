@@ -1,8 +1,6 @@
 //! [`NewMirror`]: what is written for a mirror that is added, in the shape and order in which Spack writes it.
 
-use saphyr::{Scalar, Yaml};
-use yaml_edit::{Mapping, Sequence};
-
+use crate::edit::Content;
 use crate::{AccessPair, ConfigError, IdSource};
 
 /// A mirror to be added. What is `None` is left out of the file and has the default; if all is, the entry is
@@ -25,14 +23,6 @@ pub struct NewMirror {
     pub signed: Option<bool>,
 }
 
-/// A value in an entry.
-enum Value<'a> {
-    Flag(bool),
-    /// Keys and texts.
-    Mapping(Vec<(&'static str, &'a str)>),
-    List(Vec<&'a str>),
-}
-
 impl NewMirror {
     /// A mirror with a URL and nothing else.
     pub fn new(name: impl Into<String>, url: impl Into<String>) -> Self {
@@ -49,105 +39,71 @@ impl NewMirror {
 
     /// Refuses what cannot stand on one line of a file. A secret is not quoted.
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let mut texts = vec![("name", &*self.name), ("URL", &*self.url)];
-        if let Some(pair) = &self.access_pair {
-            match pair {
-                AccessPair::PlainText { secret, .. } if !usable(secret.expose()) => {
-                    return Err(ConfigError::UnusableSecret { mirror: self.name.clone() });
-                }
-                AccessPair::PlainText { id, .. } => texts.push(("user", id)),
-                AccessPair::Variables { id, secret_variable } => {
-                    texts.push(match id {
-                        IdSource::Text(id) => ("user", id),
-                        IdSource::Variable(name) => ("variable for the user", name),
-                    });
-                    texts.push(("variable for the password", secret_variable));
-                }
-            }
-        }
-        match texts.into_iter().find(|(_, value)| !usable(value)) {
-            Some((what, value)) => Err(ConfigError::Unusable { what, value: value.to_owned() }),
-            None => Ok(()),
-        }
+        check_text("name", &self.name)?;
+        check_text("URL", &self.url)?;
+        self.access_pair.iter().try_for_each(|pair| check_pair(&self.name, pair))
     }
 
-    /// The keys beside the URL, in the order in which Spack writes them.
-    fn fields(&self) -> Vec<(&'static str, Value<'_>)> {
-        let pair = self.access_pair.as_ref().map(|pair| match pair {
-            AccessPair::PlainText { id, secret } => Value::List(vec![id, secret.expose()]),
-            AccessPair::Variables { id, secret_variable } => {
-                let id = match id {
-                    IdSource::Text(id) => ("id", &**id),
-                    IdSource::Variable(name) => ("id_variable", &**name),
-                };
-                Value::Mapping(vec![id, ("secret_variable", secret_variable)])
-            }
-        });
-        [
-            ("access_pair", pair),
-            ("binary", self.binary.map(Value::Flag)),
-            ("source", self.source.map(Value::Flag)),
-            ("autopush", self.autopush.map(Value::Flag)),
-            ("signed", self.signed.map(Value::Flag)),
+    /// What is written.
+    pub(super) fn content(&self) -> Content {
+        let url = Content::text(&self.url);
+        let flag = |flag: Option<bool>| flag.map(Content::Flag);
+        let fields: Vec<(String, Content)> = [
+            ("access_pair", self.access_pair.as_ref().map(pair)),
+            ("binary", flag(self.binary)),
+            ("source", flag(self.source)),
+            ("autopush", flag(self.autopush)),
+            ("signed", flag(self.signed)),
         ]
         .into_iter()
-        .filter_map(|(key, value)| Some((key, value?)))
-        .collect()
-    }
-
-    /// Writes the entry as the first of `section`.
-    pub(super) fn put_first(&self, section: &Mapping) {
-        let fields = self.fields();
+        .filter_map(|(key, value)| Some((key.to_owned(), value?)))
+        .collect();
         if fields.is_empty() {
-            section.insert_at_index(0, &*self.name, &*self.url);
-            return;
+            return url;
         }
-        let flow = section.is_flow_style();
-        let mapping = || if flow { Mapping::new_flow() } else { Mapping::new() };
-        let entry = mapping();
-        entry.set("url", &*self.url);
-        for (key, value) in fields {
-            match value {
-                Value::Flag(flag) => entry.set(key, flag),
-                Value::Mapping(pairs) => {
-                    let nested = mapping();
-                    pairs.iter().for_each(|(key, text)| nested.set(*key, *text));
-                    entry.set(key, nested);
-                }
-                Value::List(texts) => {
-                    let list = if flow { Sequence::new_flow() } else { Sequence::new() };
-                    texts.iter().for_each(|text| list.push(*text));
-                    entry.set(key, list);
-                }
-            }
-        }
-        section.insert_at_index(0, &*self.name, entry);
-    }
-
-    /// What the entry has to mean to a parser.
-    pub(super) fn meaning(&self) -> (Yaml<'static>, Yaml<'static>) {
-        let fields = self.fields();
-        if fields.is_empty() {
-            return (scalar(&self.name), scalar(&self.url));
-        }
-        let field = |(key, value): (&str, Value<'_>)| {
-            let value = match value {
-                Value::Flag(flag) => Yaml::Value(Scalar::Boolean(flag)),
-                Value::Mapping(pairs) => Yaml::Mapping(
-                    pairs.into_iter().map(|(key, value)| (scalar(key), scalar(value))).collect(),
-                ),
-                Value::List(texts) => Yaml::Sequence(texts.into_iter().map(scalar).collect()),
-            };
-            (scalar(key), value)
-        };
-        let pairs = std::iter::once((scalar("url"), scalar(&self.url))).chain(fields.into_iter().map(field));
-        (scalar(&self.name), Yaml::Mapping(pairs.collect()))
+        Content::Mapping(std::iter::once(("url".to_owned(), url)).chain(fields).collect())
     }
 }
 
-/// A text as a parser gives it.
-pub(super) fn scalar(text: &str) -> Yaml<'static> {
-    Yaml::Value(Scalar::String(text.to_owned().into()))
+/// How an access pair is written.
+pub(super) fn pair(pair: &AccessPair) -> Content {
+    match pair {
+        AccessPair::PlainText { id, secret } => {
+            Content::List(vec![Content::text(id), Content::text(secret.expose())])
+        }
+        AccessPair::Variables { id, secret_variable } => {
+            let (key, id) = match id {
+                IdSource::Text(id) => ("id", id),
+                IdSource::Variable(name) => ("id_variable", name),
+            };
+            Content::Mapping(vec![
+                (key.to_owned(), Content::text(id)),
+                ("secret_variable".to_owned(), Content::text(secret_variable)),
+            ])
+        }
+    }
+}
+
+/// Refuses an access pair that cannot stand on one line of a file. A secret is not quoted.
+pub(super) fn check_pair(mirror: &str, pair: &AccessPair) -> Result<(), ConfigError> {
+    match pair {
+        AccessPair::PlainText { secret, .. } if !usable(secret.expose()) => {
+            Err(ConfigError::UnusableSecret { mirror: mirror.to_owned() })
+        }
+        AccessPair::PlainText { id, .. } => check_text("user", id),
+        AccessPair::Variables { id, secret_variable } => {
+            match id {
+                IdSource::Text(id) => check_text("user", id)?,
+                IdSource::Variable(name) => check_text("variable for the user", name)?,
+            }
+            check_text("variable for the password", secret_variable)
+        }
+    }
+}
+
+/// Refuses what cannot stand on one line of a file.
+pub(super) fn check_text(what: &'static str, value: &str) -> Result<(), ConfigError> {
+    if usable(value) { Ok(()) } else { Err(ConfigError::Unusable { what, value: value.to_owned() }) }
 }
 
 fn usable(value: &str) -> bool {

@@ -6,12 +6,14 @@
 mod displace;
 mod grow;
 mod layout;
+mod needed;
 mod parse;
 mod sharing;
 
 use std::ops::Range;
 
 pub use grow::GrowError;
+pub(crate) use needed::{Kind, Needs, kind, needs};
 use parse::Elf;
 
 use super::prefix_map::PrefixMap;

@@ -3,7 +3,7 @@
 use super::fit;
 use super::package::{self, Here, Staged};
 use super::plan::{InstallPlan, PlannedInstall};
-use super::{Failure, InstallOptions, InstallSummary, Installed};
+use super::{Failure, InstallOptions, InstallSummary, Installed, Site};
 use crate::error::{Error, chain};
 use crate::parallel::lock;
 use crate::report::{Action, Event, Reporter};
@@ -14,19 +14,23 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 use strata_spec::{DagHash, Node, NodeSource, closure};
+use strata_store::prefix_state::prefix_state;
+use strata_store::stage::Replaced;
 use strata_store::store::now;
 use strata_store::{
-    LockKind, LockSettings, NewInstall, StageArea, Store, StoreRoot, clean_stale, install_sbang, layout,
-    record_installs, remove_prefix,
+    LockError, LockKind, NewInstall, PrefixState, Recording, StageArea, Store, StoreError, clean_stale,
+    install_sbang, record_installs, remove_prefix,
 };
 
 /// How long to wait before asking again for a prefix that another process works on.
 const BUSY_WAIT: Duration = Duration::from_millis(100);
+/// After how long others are worth a word.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// What a worker reports of a package.
 enum Outcome<'p> {
     Staged(&'p PlannedInstall, Box<Staged>, Duration),
-    /// Another process installed it in the meantime.
+    /// Another process installed it in the meantime, and may be using it.
     Present(&'p PlannedInstall),
     Failed(&'p PlannedInstall, Error),
 }
@@ -45,12 +49,16 @@ struct Queue<'p> {
     packages: VecDeque<&'p PlannedInstall>,
     /// How many in a row were found locked by other processes.
     busy: usize,
+    /// Since when nothing but locked ones was found.
+    busy_since: Option<Instant>,
     /// Whether it was said that others are waited for.
     told: bool,
 }
 
 struct Context<'c> {
     store: &'c Store,
+    site: &'c Site,
+    prefixes: &'c HashMap<DagHash, PathBuf>,
     area: &'c StageArea,
     mirrors: &'c [Mirror],
     here: &'c Here,
@@ -63,12 +71,12 @@ pub fn execute(
     plan: InstallPlan,
     resolved: &Resolved,
     mirrors: &[Mirror],
-    root: &StoreRoot,
+    site: &Site,
     options: &InstallOptions,
     reporter: &dyn Reporter,
 ) -> Result<InstallSummary, Error> {
-    let sbang = root.sbang_path()?;
-    let here = here(&plan, resolved, root, sbang)?;
+    let root = &site.root;
+    let here = here(&plan, resolved, site)?;
     let options = &InstallOptions { jobs: options.jobs.max(1), ..*options };
     fit::check(&plan, mirrors, &here, root, options, reporter)?;
 
@@ -76,20 +84,22 @@ pub fn execute(
     if plan.to_install.is_empty() && plan.to_mark_explicit.is_empty() {
         return Ok(summary);
     }
-    let store = Store::create(root.clone(), LockSettings::default())?;
+    let store = Store::create(root.clone(), site.locks.clone())?;
     mark_explicit(&store, &plan.to_mark_explicit)?;
     if plan.to_install.is_empty() {
         return Ok(summary);
     }
     reporter.event(Event::Expect(Action::Install, plan.to_install.len()));
-    clean_stale(root)?;
+    clean_stale(&store)?;
     install_sbang(root)?;
-    let area = StageArea::open(root)?;
-    let context = Context { store: &store, area: &area, mirrors, here: &here, options, reporter };
+    let area = StageArea::open(&store)?;
+    let prefixes = &plan.prefixes;
+    let context =
+        Context { store: &store, site, prefixes, area: &area, mirrors, here: &here, options, reporter };
 
     let mut packages: Vec<&PlannedInstall> = plan.to_install.iter().collect();
     packages.sort_by_key(|planned| std::cmp::Reverse(planned.size));
-    let queue = Mutex::new(Queue { packages: packages.into(), busy: 0, told: false });
+    let queue = Mutex::new(Queue { packages: packages.into(), busy: 0, busy_since: None, told: false });
     let (outcomes, results) = unbounded();
     let result = std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(plan.to_install.len()) {
@@ -123,19 +133,13 @@ fn mark_explicit(store: &Store, hashes: &[DagHash]) -> Result<(), Error> {
 }
 
 /// Where everything of the closure is, or is going to be.
-fn here(plan: &InstallPlan, resolved: &Resolved, root: &StoreRoot, sbang: PathBuf) -> Result<Here, Error> {
+fn here(plan: &InstallPlan, resolved: &Resolved, site: &Site) -> Result<Here, Error> {
     let roots: Vec<_> = resolved.roots.iter().filter_map(|hash| resolved.node(hash)).collect();
-    let mut prefixes: HashMap<DagHash, PathBuf> =
-        plan.to_install.iter().map(|planned| (planned.hash.clone(), planned.prefix.clone())).collect();
+    let mut prefixes = HashMap::new();
     for node in closure(resolved, &roots)? {
-        if !prefixes.contains_key(&node.hash) {
-            let installed = plan.installed_prefixes.get(&node.hash).cloned();
-            if let Some(prefix) = installed.or_else(|| layout::default_prefix(root, node)) {
-                prefixes.insert(node.hash.clone(), prefix);
-            }
-        }
+        prefixes.extend(plan.prefixes.get(&node.hash).map(|prefix| (node.hash.clone(), prefix.clone())));
     }
-    Ok(Here { root: root.root().to_owned(), sbang, prefixes })
+    Ok(Here { root: site.root.root().to_owned(), sbang: site.root.sbang_path()?, prefixes })
 }
 
 impl Context<'_> {
@@ -154,32 +158,62 @@ impl Context<'_> {
             }
             let started = Instant::now();
             let outcome = match self.store.try_lock_prefix(&planned.hash, LockKind::Write) {
-                Ok(None) => {
-                    let mut queue = lock(queue);
-                    queue.busy += 1;
-                    queue.packages.push_back(planned);
-                    if queue.busy >= queue.packages.len() && !std::mem::replace(&mut queue.told, true) {
-                        let label = planned.label();
-                        self.reporter.event(Event::Phase(&format!(
-                            "Waiting for another process, which is at work on {label}"
-                        )));
-                    }
-                    continue;
-                }
+                Ok(None) => match self.is_there_meanwhile(planned) {
+                    Ok(true) => Outcome::Present(planned),
+                    Ok(false) => match self.put_back(planned, &mut lock(queue)) {
+                        Ok(()) => continue,
+                        Err(error) => Outcome::Failed(planned, error),
+                    },
+                    Err(error) => Outcome::Failed(planned, error),
+                },
                 Ok(Some(guard)) => {
-                    lock(queue).busy = 0;
+                    let mut queue = lock(queue);
+                    (queue.busy, queue.busy_since) = (0, None);
+                    drop(queue);
                     match self.install(planned, guard) {
                         Ok(Some(staged)) => Outcome::Staged(planned, Box::new(staged), started.elapsed()),
                         Ok(None) => Outcome::Present(planned),
                         Err(error) => Outcome::Failed(planned, error),
                     }
                 }
-                Err(error) => Outcome::Failed(planned, strata_store::StoreError::from(error).into()),
+                Err(error) => Outcome::Failed(planned, StoreError::from(error).into()),
             };
             if outcomes.send(outcome).is_err() {
                 return;
             }
         }
+    }
+
+    /// Whether a package that another process has locked is installed. Spack keeps what it depends on locked for reading to
+    /// its end: if we waited for that, and held what it waits for, neither would ever go on.
+    fn is_there_meanwhile(&self, planned: &PlannedInstall) -> Result<bool, Error> {
+        if planned.replaces || planned.prefix.symlink_metadata().is_err() {
+            return Ok(false);
+        }
+        let database = self.store.read()?;
+        let state = prefix_state(&database, &planned.prefix, &planned.hash);
+        Ok(state.map_err(|error| Error::io(&planned.prefix, error))? == PrefixState::Installed)
+    }
+
+    /// Puts a package whose prefix another process has locked at the end of the queue. When all that is left is
+    /// locked, it is said who is waited for, and for how long (`config:package_lock_timeout`) is counted.
+    fn put_back<'p>(&self, planned: &'p PlannedInstall, queue: &mut Queue<'p>) -> Result<(), Error> {
+        queue.busy += 1;
+        let all_busy = queue.busy > queue.packages.len();
+        let since = *queue.busy_since.get_or_insert_with(Instant::now);
+        let waited = since.elapsed();
+        let holder = || self.store.prefix_holder(&planned.hash, LockKind::Write);
+        if all_busy && self.site.locks.package_timeout.is_some_and(|timeout| waited >= timeout) {
+            let (path, kind, holder) = (self.store.prefix_lock(), LockKind::Write, holder());
+            return Err(StoreError::from(LockError::Timeout { path, kind, waited, holder }).into());
+        }
+        if all_busy && waited >= PATIENCE && !std::mem::replace(&mut queue.told, true) {
+            let who = holder().map_or_else(|| "another process".to_owned(), |holder| holder.to_string());
+            let text = format!("Waiting for {who}, which is at work on {}", planned.label());
+            self.reporter.event(Event::Phase(&text));
+        }
+        queue.packages.push_back(planned);
+        Ok(())
     }
 
     fn install(
@@ -191,7 +225,8 @@ impl Context<'_> {
             return Ok(None);
         }
         self.reporter.event(Event::Started(Action::Install, &planned.label()));
-        package::stage(planned, self.mirrors, self.here, self.area, self.options, guard).map(Some)
+        let places = (self.store.root(), self.area);
+        package::stage(planned, self.mirrors, self.here, places, self.options, guard).map(Some)
     }
 
     /// Makes staged packages visible: each once everything it needs is, all that are ready in one transaction.
@@ -203,7 +238,9 @@ impl Context<'_> {
         summary: &mut InstallSummary,
     ) -> Result<(), Error> {
         let mut waiting: HashMap<&'p DagHash, Waiting<'p>> = HashMap::new();
-        let mut unfinished: HashSet<&'p DagHash> = planned.iter().map(|p| &p.hash).collect();
+        // What is replaced is there all the while: nobody waits for it, lest others wait for us who read it.
+        let mut unfinished: HashSet<&'p DagHash> =
+            planned.iter().filter(|planned| !planned.replaces).map(|planned| &planned.hash).collect();
         let mut failed: HashSet<&'p DagHash> = HashSet::new();
         let mut asked_for: Vec<DagHash> = Vec::new();
         while let Ok(outcome) = results.recv() {
@@ -258,13 +295,17 @@ impl Context<'_> {
         let mut locks = Vec::with_capacity(batch.len());
         let mut done = Vec::with_capacity(batch.len());
         let mut stranded = Vec::new();
+        let mut replaced: Vec<Replaced> = Vec::new();
         let recorded = self.store.transaction(|database| {
             let mut installs: Vec<NewInstall<'_>> = Vec::with_capacity(batch.len());
             // Dependencies come first, here too.
             for Waiting { planned, staged, elapsed, needs } in batch {
                 let is_there = |hash: &DagHash| {
                     installs.iter().any(|install| install.node.hash == *hash)
-                        || database.records.get(hash).is_some_and(|record| record.installed)
+                        || match database.records.get(hash) {
+                            Some(record) => record.installed,
+                            None => self.site.installed.installed_upstream(hash).is_some(),
+                        }
                 };
                 if let Some(gone) = needs.into_iter().find(|hash| !is_there(hash)) {
                     stranded.push((planned, gone));
@@ -272,7 +313,12 @@ impl Context<'_> {
                 }
                 let Staged { stage, unpacked, relocated, leftovers, lock } = *staged;
                 locks.push(lock);
-                stage.commit(&planned.prefix)?;
+                let replaces = planned.replaces && planned.prefix.symlink_metadata().is_ok();
+                if replaces {
+                    replaced.push(stage.replace(&planned.prefix)?);
+                } else {
+                    stage.commit(&planned.prefix)?;
+                }
                 if let Some(node) = resolved.node(&planned.hash) {
                     // A package whose prefix had vanished stays what it was.
                     let record = database.records.get(&planned.hash).filter(|record| record.installed);
@@ -285,6 +331,7 @@ impl Context<'_> {
                     hash: planned.hash.to_string(),
                     prefix: planned.prefix.clone(),
                     explicit: planned.explicit,
+                    replaced: replaces,
                     files: unpacked.files,
                     bytes: unpacked.bytes,
                     relocated: relocated.files_changed + relocated.links_changed + relocated.shebangs,
@@ -296,13 +343,25 @@ impl Context<'_> {
                 };
                 done.push((planned, installed, elapsed));
             }
-            record_installs(database, self.store.root(), resolved, &installs, now())?;
+            let recording = Recording {
+                root: self.store.root(),
+                prefixes: self.prefixes,
+                below: &self.site.installed,
+                now: now(),
+            };
+            record_installs(database, &recording, resolved, &installs)?;
             Ok::<_, Error>(())
         });
         if let Err(error) = recorded {
+            for old in replaced {
+                // What cannot be put back has been replaced by all of what was to come.
+                let _ = old.restore();
+            }
             self.take_back(done.iter().map(|(planned, ..)| *planned));
             return Err(error);
         }
+        // The old trees are deleted while their prefixes are locked still.
+        drop(replaced);
         drop(locks);
         for (planned, gone) in stranded {
             let dependency = resolved.node(&gone).map_or_else(|| gone.to_string(), Node::label);

@@ -29,6 +29,9 @@ pub(super) fn check(
     options: &InstallOptions,
     reporter: &dyn Reporter,
 ) -> Result<(), Error> {
+    if plan.to_install.is_empty() {
+        return Ok(());
+    }
     let mut by_size: Vec<&PlannedInstall> = plan.to_install.iter().collect();
     by_size.sort_by_key(|planned| planned.size);
     // A layer that cannot be read says nothing of the others: installing it will report why.

@@ -15,8 +15,8 @@ use strata_layer::unpack::{Limits, UnpackOptions, Unpacked, unpack};
 use strata_oci::Digest;
 use strata_spec::DagHash;
 use strata_store::prefix_state::{PrefixState, prefix_state};
-use strata_store::stage::{METADATA_DIRECTORY, SPEC_FILE, STAGED_SPEC_FILE, StagedPrefix};
-use strata_store::{LockGuard, StageArea, Store, write_install_manifest};
+use strata_store::stage::{METADATA_DIRECTORY, SPEC_FILE, STAGED_SPEC_FILE, StagedPrefix, finish_name};
+use strata_store::{LockGuard, StageArea, Store, StoreRoot, write_install_manifest};
 
 /// Where everything is here: what relocation maps old prefixes to.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ pub(super) fn stage(
     planned: &PlannedInstall,
     mirrors: &[Mirror],
     here: &Here,
-    area: &StageArea,
+    (store, area): (&StoreRoot, &StageArea),
     options: &InstallOptions,
     lock: LockGuard,
 ) -> Result<Staged, Error> {
@@ -100,11 +100,19 @@ pub(super) fn stage(
         Leftovers::default()
     };
     keep_bytecode_valid(root, &unpacked.build_info).map_err(relocate_error)?;
+    if let Some(access) = &planned.access {
+        access.apply(root)?;
+    }
+    // The manifest has the modes in it, but for its own.
     write_install_manifest(root, &planned.prefix)?;
+    if let Some(access) = &planned.access {
+        access.apply(&metadata.join("install_manifest.json"))?;
+    }
+    crate::load::keep(store, &planned.hash, &planned.place.environment)?;
     Ok(Staged { stage, unpacked, relocated, leftovers, lock })
 }
 
-/// Sees to it that nothing is at the prefix. False if the package is installed there: somebody else was faster.
+/// Sees to it that nothing is at the prefix, or what is to be replaced. False if the package is installed there: somebody else was faster.
 pub(super) fn clear_the_way(
     store: &Store,
     area: &StageArea,
@@ -117,7 +125,11 @@ pub(super) fn clear_the_way(
     let state = prefix_state(&database, &planned.prefix, &planned.hash);
     match state.map_err(|e| Error::io(&planned.prefix, e))? {
         PrefixState::Absent => Ok(true),
-        PrefixState::Installed => Ok(false),
+        PrefixState::Installed if planned.replaces => Ok(true),
+        PrefixState::Installed => {
+            finish_name(&planned.prefix).map_err(|error| Error::io(&planned.prefix, error))?;
+            Ok(false)
+        }
         PrefixState::Unfinished => {
             drop(area.set_aside(&planned.prefix)?);
             Ok(true)

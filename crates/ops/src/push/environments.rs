@@ -2,10 +2,10 @@
 //! images it is asked about.
 
 use super::bases::{self, Bases};
-use crate::environment::{self, Cached, Environment, Inspections, Installed, Told};
 use crate::error::Error;
 use crate::parallel::lock;
 use crate::report::{Event, Reporter};
+use crate::run_environment::{self, Cached, Environment, Inspections, Installed, Told};
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 use std::sync::Mutex;
@@ -61,7 +61,7 @@ impl Environments {
         for (architecture, images) in by_architecture {
             let base = &base_of[architecture];
             let slices: Vec<&[DagHash]> = images.iter().map(Vec::as_slice).collect();
-            let told = match environment::of_installed(&installed, &slices, base) {
+            let told = match run_environment::of_installed(&installed, &slices, base) {
                 Ok(told) => told.into_iter().map(Ok).collect(),
                 // One of them has no environment; the others need not suffer for it.
                 Err(_) => slices.iter().map(|roots| alone(&installed, roots, base)).collect::<Vec<_>>(),
@@ -83,10 +83,10 @@ impl Environments {
             unasked
         });
         let unknown: Vec<Told> = unasked.collect();
-        for text in environment::warnings(&known) {
+        for text in run_environment::warnings(&known) {
             reporter.event(Event::Warning(&text));
         }
-        for text in environment::warnings(&unknown) {
+        for text in run_environment::warnings(&unknown) {
             reporter.event(Event::Detail(&text));
         }
         Self(Mutex::new(all))
@@ -103,5 +103,5 @@ impl Environments {
 }
 
 fn alone(installed: &Installed<'_>, roots: &[DagHash], base: &Environment) -> Result<Told, Error> {
-    environment::of_installed(installed, &[roots], base)?.pop().ok_or(Error::Panicked)
+    run_environment::of_installed(installed, &[roots], base)?.pop().ok_or(Error::Panicked)
 }

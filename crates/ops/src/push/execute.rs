@@ -12,13 +12,13 @@ use super::plan::{Planned, PushPlan, PushRequest};
 use super::scratch::Scratch;
 use super::tagging::Image;
 use super::{Failure, PushSummary, package};
-use crate::environment::Cached;
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::assemble::LayerInfo;
 use crate::image::merged::Merger;
 use crate::parallel;
 use crate::report::{Action, Event, Reporter};
+use crate::run_environment::Cached;
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
@@ -234,7 +234,9 @@ impl Context<'_> {
             let installed = journal.and_then(|_| Journal::about_to_pack(planned, self.database));
             let spooled = attempt(|| {
                 let node = self.node(planned)?;
-                pack::spool(self.database, self.root, node, &planned.prefix, pool, scratch)
+                // Its files name the store that it is in.
+                let root = self.request.below.get(&node.hash).unwrap_or(self.root);
+                pack::spool(self.database, root, node, &planned.prefix, pool, scratch)
             });
             // A closed channel means that whoever listened is gone; so are we.
             let sent = match spooled {

@@ -1,9 +1,9 @@
 //! What the config of a package says beside being an image config, and what a cache has of a package.
 
-use crate::environment::{Cached, OF_IMAGES};
 use crate::error::Error;
 use crate::image::assemble::LayerInfo;
 use crate::package_tag;
+use crate::run_environment::{Cached, OF_IMAGES};
 use jiff::Timestamp;
 use serde_json::json;
 use serde_json::value::RawValue;

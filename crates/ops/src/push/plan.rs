@@ -16,7 +16,9 @@ use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use strata_oci::{ImageReference, Repository, TagName};
-use strata_spec::{AbstractSpec, DagHash, Database, Node, NodeSource, closure};
+use strata_spec::dag::topological;
+use strata_spec::{AbstractSpec, DagHash, Database, DependencyTypes, Node, NodeSource, Record, closure};
+use strata_store::StoreRoot;
 
 /// Which part of the closure to push.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,10 +35,13 @@ pub enum Only {
 /// What to push.
 #[derive(Debug, Default)]
 pub struct PushRequest {
-    /// The roots, each of which must mean one package of the store; none means every explicitly installed package.
+    /// The roots, each of which must mean one package of the store; none means every package that was asked
+    /// for in the store itself.
     pub specs: Vec<AbstractSpec>,
     /// Which part of their closure.
     pub only: Only,
+    /// Whether what they were built with is part of the closure, as far as it is installed.
+    pub build_dependencies: bool,
     /// Push again what the cache has already. With a base, its layers are not packed again: only the images are made anew.
     pub force: bool,
     /// What the images are put on.
@@ -59,6 +64,8 @@ pub struct PushRequest {
     pub mount_from: Option<String>,
     /// A directory for what is needed to go on after an interruption; nothing is kept without one.
     pub journals: Option<PathBuf>,
+    /// The upstream stores that packages are in; those that are not here are in the store itself.
+    pub below: HashMap<DagHash, StoreRoot>,
 }
 
 /// A package that will be pushed.
@@ -292,9 +299,13 @@ fn selected<'d>(database: &'d Database, request: &PushRequest) -> Result<Selecte
     let mut roots: Vec<&Node> = Vec::new();
     let mut unavailable = Vec::new();
     if request.specs.is_empty() {
-        let explicit = database.records.values().filter(|record| select::is_ours(record) && record.explicit);
+        // What was asked for in another store was asked for by others.
+        let is_asked_for = |record: &&Record| {
+            select::is_ours(record) && record.explicit && !request.below.contains_key(&record.node.hash)
+        };
+        let explicit = database.records.values().filter(is_asked_for);
         roots.extend(explicit.map(|record| &record.node));
-        let nodes = closed(database, &roots, request.only)?;
+        let nodes = closed(database, &roots, request)?;
         return Ok(Selected { roots, nodes, unavailable });
     }
     let selection = Selection::new(database);
@@ -320,22 +331,29 @@ fn selected<'d>(database: &'d Database, request: &PushRequest) -> Result<Selecte
     }
     let mut seen = HashSet::new();
     roots.retain(|node| seen.insert(&node.hash));
-    let nodes = closed(database, &roots, request.only)?;
+    let nodes = closed(database, &roots, request)?;
     Ok(Selected { roots, nodes, unavailable })
 }
 
 /// The part of the closure of `roots` that is to be pushed, dependencies before dependents.
-fn closed<'d>(database: &'d Database, roots: &[&'d Node], only: Only) -> Result<Vec<&'d Node>, Error> {
-    let mut nodes = match only {
+fn closed<'d>(
+    database: &'d Database,
+    roots: &[&'d Node],
+    request: &PushRequest,
+) -> Result<Vec<&'d Node>, Error> {
+    let mut nodes = match request.only {
         Only::Package => roots.to_vec(),
-        Only::Everything => closure(database, roots)?,
-        Only::Dependencies => {
-            let hashes: HashSet<&DagHash> = roots.iter().map(|n| &n.hash).collect();
-            let mut nodes = closure(database, roots)?;
-            nodes.retain(|n| !hashes.contains(&n.hash));
-            nodes
-        }
+        Only::Everything | Only::Dependencies => closure(database, roots)?,
     };
+    if request.build_dependencies && request.only != Only::Package {
+        let runtime: HashSet<&DagHash> = nodes.iter().map(|node| &node.hash).collect();
+        let all = topological(database, roots, DependencyTypes::ALL)?;
+        let is_installed = |node: &Node| database.records.get(&node.hash).is_some_and(select::is_ours);
+        nodes = all.into_iter().filter(|node| runtime.contains(&node.hash) || is_installed(node)).collect();
+    }
+    if request.only == Only::Dependencies {
+        nodes.retain(|node| !roots.iter().any(|root| root.hash == node.hash));
+    }
     nodes.reverse();
     Ok(nodes)
 }

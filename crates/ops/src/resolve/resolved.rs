@@ -1,14 +1,15 @@
 //! What was chosen, with every node below, taken out of the catalogs.
 
+use super::Mirror;
 use super::order::{Preference, Ranked};
 use super::stock::Stock;
 use crate::error::Error;
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use strata_spec::catalog::NodeRef;
-use strata_spec::dag::MissingNode;
-use strata_spec::{AbstractSpec, DagHash, Node, NodeSource, format, upgrade};
+use strata_spec::dag::{MissingNode, topological};
+use strata_spec::{AbstractSpec, DagHash, Database, DependencyTypes, Node, NodeSource, format, upgrade};
 
 /// The specs that were found, with every node below them.
 #[derive(Debug, Default)]
@@ -17,6 +18,8 @@ pub struct Resolved {
     pub roots: Vec<DagHash>,
     /// What was chosen for each spec that was asked for.
     pub chosen: Vec<Chosen>,
+    /// The packages that a user asks for; the roots, if nothing else is said.
+    explicit: Option<HashSet<DagHash>>,
     nodes: HashMap<DagHash, Node>,
     mirrors: HashMap<DagHash, Vec<usize>>,
     /// What the user calls the mirrors.
@@ -71,6 +74,56 @@ impl Resolved {
     /// Whether some mirror is known to have the package.
     pub fn is_cached(&self, hash: &DagHash) -> bool {
         !self.mirrors_with(hash).is_empty()
+    }
+
+    /// What a lockfile, or anything else that has concrete specs, says of `roots`, without asking anybody: each with the spec
+    /// that it was asked for by.
+    ///
+    /// # Errors
+    /// If a node is missing, or is in a format that cannot be recorded.
+    pub fn recorded<'r>(
+        roots: impl IntoIterator<Item = (&'r str, &'r DagHash)>,
+        source: &impl NodeSource,
+        database: &Database,
+        mirrors: &[Mirror],
+    ) -> Result<Self, Error> {
+        let names = mirrors.iter().map(|mirror| mirror.name.clone()).collect();
+        let mut resolved = Self { names, ..Self::default() };
+        for (asked, hash) in roots {
+            let missing =
+                || MissingNode { dependent: asked.to_owned(), name: String::new(), hash: hash.clone() };
+            let root = source.node(hash).ok_or_else(missing)?;
+            for node in topological(source, &[root], DependencyTypes::ALL)? {
+                if !resolved.nodes.contains_key(&node.hash) {
+                    resolved.nodes.insert(node.hash.clone(), as_recorded(node.clone())?);
+                }
+            }
+            resolved.chosen.push(Chosen {
+                asked: asked.to_owned(),
+                package: root.label(),
+                hash: hash.clone(),
+                candidates: 1,
+                instead_of: None,
+                because: None,
+                installed: database.records.get(hash).is_some_and(crate::install::is_there),
+                mirrors: Vec::new(),
+            });
+            if !resolved.roots.contains(hash) {
+                resolved.roots.push(hash.clone());
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// The same where a user asks for other packages than the roots.
+    #[must_use]
+    pub fn with_explicit(self, hashes: impl IntoIterator<Item = DagHash>) -> Self {
+        Self { explicit: Some(hashes.into_iter().collect()), ..self }
+    }
+
+    /// Whether a user asks for the package.
+    pub fn is_explicit(&self, hash: &DagHash) -> bool {
+        self.explicit.as_ref().map_or_else(|| self.roots.contains(hash), |hashes| hashes.contains(hash))
     }
 
     /// Nothing yet, from `stock`.

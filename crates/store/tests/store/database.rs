@@ -1,7 +1,8 @@
 //! Databases: real ones, broken ones, and many processes changing one at once.
 
 use crate::support::{
-    Nodes, Process, as_somebody_else, hash, new_store, node, python, where_nothing_can_be_written,
+    Nodes, Process, as_somebody_else, hash, new_store, node, python, record_installs,
+    where_nothing_can_be_written,
 };
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,7 +10,7 @@ use std::time::Duration;
 use strata_spec::Database;
 use strata_store::{
     IndexError, LockError, LockSettings, NewInstall, RegistrationError, RootError, Store, StoreError,
-    StoreRoot, installed_dependents, layout, record_installs, record_removal, store::now,
+    StoreRoot, installed_dependents, layout, record_removal, store::now,
 };
 
 /// What the closures of these tests fail with.

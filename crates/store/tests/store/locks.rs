@@ -4,9 +4,10 @@ use crate::support::{Process, hash, new_store, python, where_nothing_can_be_writ
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use strata_store::lock::{ByteRange, Holder, acquire, try_acquire};
-use strata_store::{LockError, LockKind};
+use strata_store::{LockError, LockKind, Watcher};
 
 /// Spack's `_poll_lock`: argv is path, kind, length, start. Says what it got, and holds it until it is killed.
 const LOCKF: &str = "
@@ -46,7 +47,8 @@ fn what_python_holds_is_not_to_be_had_and_it_is_named() {
     ] {
         let Some((process, held)) = python_locks("locks", &path, theirs, 0, 0) else { return };
         assert!(held);
-        let got = acquire(&path, ByteRange::WHOLE_FILE, ours, Some(Duration::from_millis(30)));
+        let got =
+            acquire(&path, ByteRange::WHOLE_FILE, ours, Some(Duration::from_millis(30)), &Watcher::default());
         assert_eq!(got.is_ok(), free, "{theirs} held, {ours} wanted");
         if let Err(error) = got {
             let id = process.0.id() as i32;
@@ -75,7 +77,7 @@ fn what_we_hold_python_does_not_get() {
         (LockKind::Read, LockKind::Write, false),
         (LockKind::Read, LockKind::Read, true),
     ] {
-        let guard = acquire(&path, ByteRange::WHOLE_FILE, ours, None).unwrap();
+        let guard = acquire(&path, ByteRange::WHOLE_FILE, ours, None, &Watcher::default()).unwrap();
         let Some((_process, held)) = python_locks("locks", &path, theirs, 0, 0) else { return };
         assert_eq!(held, free, "{ours} held, {theirs} wanted");
         drop(guard);
@@ -104,11 +106,18 @@ fn a_prefix_is_its_byte_and_no_other() {
 fn a_lock_is_waited_for() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lock");
-    let guard = acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, None).unwrap();
+    let guard = acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, None, &Watcher::default()).unwrap();
     std::thread::scope(|scope| {
         let start = Instant::now();
         let waiting = scope.spawn(|| {
-            acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, Some(Duration::from_secs(60))).map(drop)
+            acquire(
+                &path,
+                ByteRange::WHOLE_FILE,
+                LockKind::Write,
+                Some(Duration::from_secs(60)),
+                &Watcher::default(),
+            )
+            .map(drop)
         });
         std::thread::sleep(Duration::from_millis(150));
         assert!(!waiting.is_finished(), "two threads hold one write lock");
@@ -119,14 +128,20 @@ fn a_lock_is_waited_for() {
 }
 
 #[test]
-fn our_own_locks_have_no_name_and_the_time_is_kept() {
+fn our_own_locks_are_known_as_such_and_the_time_is_kept() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("lock");
-    let _guard = acquire(&path, ByteRange::WHOLE_FILE, LockKind::Read, None).unwrap();
+    let _guard = acquire(&path, ByteRange::WHOLE_FILE, LockKind::Read, None, &Watcher::default()).unwrap();
     let start = Instant::now();
-    let error =
-        acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, Some(Duration::from_millis(200))).unwrap_err();
-    assert!(matches!(error, LockError::Timeout { holder: Some(Holder::Unnamed), .. }), "{error}");
+    let error = acquire(
+        &path,
+        ByteRange::WHOLE_FILE,
+        LockKind::Write,
+        Some(Duration::from_millis(200)),
+        &Watcher::default(),
+    )
+    .unwrap_err();
+    assert!(matches!(error, LockError::Timeout { holder: Some(Holder::Ourselves), .. }), "{error}");
     assert!((200..5000).contains(&start.elapsed().as_millis()));
 }
 
@@ -136,17 +151,60 @@ fn a_read_only_lock_file_gives_read_locks_only() {
     let path = dir.path().join("lock");
     std::fs::write(&path, "").unwrap();
     where_nothing_can_be_written(dir.path(), || {
-        let error = acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, None).unwrap_err();
+        let error =
+            acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, None, &Watcher::default()).unwrap_err();
         assert!(matches!(&error, LockError::ReadOnly { path: p } if *p == path), "{error}");
-        let _guard = acquire(&path, ByteRange::WHOLE_FILE, LockKind::Read, None).unwrap();
+        let _guard =
+            acquire(&path, ByteRange::WHOLE_FILE, LockKind::Read, None, &Watcher::default()).unwrap();
         if let Some((_p, held)) = python_locks("locks", &path, LockKind::Write, 0, 0) {
             assert!(!held, "the read lock is not one");
         }
         // No lock file at all: nobody can be writing.
-        let _nothing =
-            acquire(&dir.path().join("none"), ByteRange::WHOLE_FILE, LockKind::Read, None).unwrap();
+        let _nothing = acquire(
+            &dir.path().join("none"),
+            ByteRange::WHOLE_FILE,
+            LockKind::Read,
+            None,
+            &Watcher::default(),
+        )
+        .unwrap();
     });
-    let error =
-        acquire(&dir.path().join("no/such"), ByteRange::WHOLE_FILE, LockKind::Read, None).unwrap_err();
+    let error = acquire(
+        &dir.path().join("no/such"),
+        ByteRange::WHOLE_FILE,
+        LockKind::Read,
+        None,
+        &Watcher::default(),
+    )
+    .unwrap_err();
     assert!(matches!(error, LockError::Open { .. }), "{error}");
+}
+
+#[test]
+fn who_waits_is_told_for_whom() {
+    let Some(mut python) = python("who_waits_is_told_for_whom", LOCKF) else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("lock");
+    let mut other = Process(
+        python
+            .arg(&path)
+            .args(["write", "0", "0"])
+            .stdout(Stdio::piped())
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut said = String::new();
+    BufReader::new(other.0.stdout.as_mut().unwrap()).read_line(&mut said).unwrap();
+    let told = Arc::new(Mutex::new(Vec::new()));
+    let watcher = {
+        let told = Arc::clone(&told);
+        Watcher::new(move |delay| told.lock().unwrap().push(delay.to_string()))
+    };
+    let timeout = Some(Duration::from_millis(1500));
+    acquire(&path, ByteRange::WHOLE_FILE, LockKind::Write, timeout, &watcher).unwrap_err();
+    let told = told.lock().unwrap();
+    let expected =
+        format!("waiting for a write lock on {} (1 s), which process {} holds", path.display(), other.0.id());
+    assert_eq!(*told, [expected]);
 }

@@ -5,7 +5,10 @@
 mod database;
 mod locks;
 mod manifest;
+mod projections;
 mod records;
 mod sbang;
 mod staging;
 mod support;
+mod upstreams;
+mod views;

@@ -1,11 +1,9 @@
 //! What installing and removing does to records, on small DAGs made by hand.
 
-use crate::support::{Nodes, hash, node};
+use crate::support::{Nodes, hash, node, record_installs};
 use std::path::Path;
 use strata_spec::{Database, Record};
-use strata_store::{
-    NewInstall, RegistrationError, StoreRoot, installed_dependents, layout, record_installs, record_removal,
-};
+use strata_store::{NewInstall, RegistrationError, StoreRoot, installed_dependents, layout, record_removal};
 
 /// a → b → c, each links; a is built by d, which links c; b runs the external e.
 fn nodes() -> Nodes {

@@ -9,7 +9,7 @@ use strata_spec::{Database, Record};
 use strata_store::prefix_state::{PrefixState, prefix_state};
 use strata_store::removal::RemovalError;
 use strata_store::stage::{STAGED_SPEC_FILE, StageError};
-use strata_store::{StageArea, StoreRoot, clean_stale, install_sbang, remove_prefix};
+use strata_store::{LockSettings, StageArea, Store, StoreRoot, clean_stale, install_sbang, remove_prefix};
 
 /// The tree of a package from a cache, with its spec file under `spec_file`.
 fn fill(tree: &Path, name: char, spec_file: &str) {
@@ -41,7 +41,7 @@ fn a_committed_tree_is_the_prefix_and_nothing_else_is_left() {
     let dir = tempfile::tempdir().unwrap();
     let store = new_store(dir.path());
     let prefix = dir.path().join("linux-x86_64/deep/a-1.0");
-    let area = StageArea::open(store.root()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let staged = area.stage(&hash('a')).unwrap();
     fill(staged.path(), 'a', STAGED_SPEC_FILE);
     assert!(staged.path().starts_with(area_of(store.root())));
@@ -58,7 +58,7 @@ fn a_committed_tree_is_the_prefix_and_nothing_else_is_left() {
 fn a_dropped_tree_is_gone_while_others_stay() {
     let dir = tempfile::tempdir().unwrap();
     let store = new_store(dir.path());
-    let area = StageArea::open(store.root()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let (first, second) = (area.stage(&hash('a')).unwrap(), area.stage(&hash('a')).unwrap());
     fill(first.path(), 'a', "spec.json");
     let path = first.path().to_path_buf();
@@ -73,7 +73,7 @@ fn a_dropped_tree_is_gone_while_others_stay() {
 fn nothing_is_ever_overwritten() {
     let dir = tempfile::tempdir().unwrap();
     let store = new_store(dir.path());
-    let area = StageArea::open(store.root()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let (empty, file, dangling) =
         (dir.path().join("empty"), dir.path().join("file"), dir.path().join("link"));
     std::fs::create_dir(&empty).unwrap();
@@ -98,7 +98,7 @@ fn another_file_system_is_named() {
     }
     let other = tempfile::tempdir_in(shared).unwrap();
     let store = new_store(dir.path());
-    let staged = StageArea::open(store.root()).unwrap().stage(&hash('a')).unwrap();
+    let staged = StageArea::open(&store).unwrap().stage(&hash('a')).unwrap();
     let error = staged.commit(&other.path().join("prefix")).unwrap_err();
     assert!(matches!(error, StageError::OtherFileSystem { .. }), "{error}");
 }
@@ -108,7 +108,8 @@ fn another_file_system_is_named() {
 fn worker() {
     let Some(dir) = std::env::var_os("STRATA_TEST_STAGE_STORE") else { return };
     let root = StoreRoot::open(Path::new(&dir)).unwrap();
-    let staged = StageArea::open(&root).unwrap().stage(&hash('a')).unwrap();
+    let store = Store::open(root, LockSettings::default()).unwrap();
+    let staged = StageArea::open(&store).unwrap().stage(&hash('a')).unwrap();
     fill(staged.path(), 'a', STAGED_SPEC_FILE);
     writeln!(std::io::stdout(), "\nstaged").unwrap();
     std::thread::sleep(std::time::Duration::from_secs(600));
@@ -129,25 +130,25 @@ fn what_a_killed_process_left_is_removed_and_what_a_running_one_needs_is_not() {
         process
     };
     let runs = || std::fs::read_dir(area_of(store.root())).map_or(0, |entries| entries.count());
-    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+    assert_eq!(clean_stale(&store).unwrap(), 0);
     let (first, second) = (start(), start());
     assert_eq!(runs(), 2);
-    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+    assert_eq!(clean_stale(&store).unwrap(), 0);
     assert_eq!(runs(), 2);
     drop(first);
-    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    assert_eq!(clean_stale(&store).unwrap(), 1);
     assert_eq!(runs(), 1);
     drop(second);
     // One of another host could still be running there, unless it is old.
     let run = std::fs::read_dir(area_of(store.root())).unwrap().next().unwrap().unwrap().path();
     std::fs::write(run.join("lock"), "elsewhere").unwrap();
-    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+    assert_eq!(clean_stale(&store).unwrap(), 0);
     let two_days_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(2 * 24 * 3600);
     std::fs::File::options().write(true).open(run.join("lock")).unwrap().set_modified(two_days_ago).unwrap();
-    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    assert_eq!(clean_stale(&store).unwrap(), 1);
     // One killed before it had its lock file.
     std::fs::create_dir_all(area_of(store.root()).join("run.x")).unwrap();
-    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    assert_eq!(clean_stale(&store).unwrap(), 1);
     assert!(!area_of(store.root()).exists());
 }
 
@@ -160,10 +161,10 @@ fn many_stage_clean_and_commit_at_once() {
             let store = &store;
             scope.spawn(move || {
                 for number in 0..10 {
-                    let area = StageArea::open(store.root()).unwrap();
+                    let area = StageArea::open(store).unwrap();
                     let staged = area.stage(&hash('a')).unwrap();
                     fill(staged.path(), 'a', STAGED_SPEC_FILE);
-                    assert_eq!(clean_stale(store.root()).unwrap(), 0);
+                    assert_eq!(clean_stale(store).unwrap(), 0);
                     let prefix = store.root().root().join(format!("linux-x86_64/{thread}-{number}"));
                     staged.commit(&prefix).unwrap();
                     assert!(prefix.join("bin/tool").exists());
@@ -171,7 +172,7 @@ fn many_stage_clean_and_commit_at_once() {
             });
         }
     });
-    let _ = clean_stale(store.root()).unwrap();
+    let _ = clean_stale(&store).unwrap();
     assert_eq!(spec_files(dir.path()).len(), 40);
 }
 
@@ -179,7 +180,7 @@ fn many_stage_clean_and_commit_at_once() {
 fn an_uninstall_that_takes_the_empty_parent_away_does_no_harm() {
     let dir = tempfile::tempdir().unwrap();
     let store = new_store(dir.path());
-    let area = StageArea::open(store.root()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let parent = dir.path().join("linux-x86_64/gcc");
     let done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -216,7 +217,8 @@ fn stranger() {
     let Some(dir) = std::env::var_os("STRATA_TEST_SHARED_STORE") else { return };
     let root = StoreRoot::open(Path::new(&dir)).unwrap();
     install_sbang(&root).unwrap();
-    let area = StageArea::open(&root).unwrap();
+    let store = Store::open(root.clone(), LockSettings::default()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let staged = area.stage(&hash('a')).unwrap();
     fill(staged.path(), 'a', STAGED_SPEC_FILE);
     staged.commit(&root.root().join("linux-x86_64/gcc/a")).unwrap();
@@ -254,7 +256,7 @@ fn in_a_shared_store_everybody_may_work_whatever_the_umask_of_who_came_first() {
 fn what_another_user_left_is_no_obstacle() {
     let dir = tempfile::tempdir().unwrap();
     let store = new_store(dir.path());
-    drop(StageArea::open(store.root()).unwrap());
+    drop(StageArea::open(&store).unwrap());
     let run = area_of(store.root()).join("run.x");
     std::fs::create_dir_all(&run).unwrap();
     // Of this host, and of nobody alive.
@@ -271,14 +273,14 @@ fn what_another_user_left_is_no_obstacle() {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }
     let theirs = as_somebody_else(|| {
-        let cleaned = clean_stale(store.root()).unwrap();
-        drop(StageArea::open(store.root()).unwrap().stage(&hash('a')).unwrap());
+        let cleaned = clean_stale(&store).unwrap();
+        drop(StageArea::open(&store).unwrap().stage(&hash('a')).unwrap());
         cleaned
     });
     assert_eq!(theirs.unwrap(), 0);
     std::fs::set_permissions(&run, PermissionsExt::from_mode(0o755)).unwrap();
     std::fs::set_permissions(run.join("lock"), PermissionsExt::from_mode(0o644)).unwrap();
-    assert_eq!(clean_stale(store.root()).unwrap(), 1);
+    assert_eq!(clean_stale(&store).unwrap(), 1);
 }
 
 #[test]
@@ -312,7 +314,7 @@ fn the_state_of_a_prefix_follows_the_rule() {
     assert_eq!(state(&database, 'b'), PrefixState::Foreign);
 
     // Setting aside leaves nothing that spack reindex would find, even while it lasts.
-    let area = StageArea::open(store.root()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let aside = area.set_aside(&prefix).unwrap();
     assert!(spec_files(dir.path()).is_empty());
     assert_eq!(state(&database, 'a'), PrefixState::Absent);
@@ -327,7 +329,7 @@ fn the_state_of_a_prefix_follows_the_rule() {
 fn removing_takes_empty_parents_and_nothing_outside() {
     let dir = tempfile::tempdir().unwrap();
     let store = new_store(dir.path());
-    let area = StageArea::open(store.root()).unwrap();
+    let area = StageArea::open(&store).unwrap();
     let prefixes = ["linux-x86_64/gcc/a", "linux-x86_64/b"].map(|name| dir.path().join(name));
     prefixes.iter().for_each(|prefix| fill(prefix, 'a', "spec.json"));
     assert!(remove_prefix(&area, store.root(), &prefixes[0]).unwrap().is_some());

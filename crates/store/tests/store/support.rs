@@ -111,3 +111,16 @@ pub(crate) fn as_somebody_else<T: Send>(work: impl FnOnce() -> T + Send) -> std:
         thread.join()
     })
 }
+
+/// [`record_installs`](strata_store::record_installs) in a store without upstreams and projections.
+pub(crate) fn record_installs(
+    database: &mut strata_spec::Database,
+    root: &StoreRoot,
+    nodes: &impl strata_spec::NodeSource,
+    installs: &[strata_store::NewInstall<'_>],
+    now: f64,
+) -> Result<(), strata_store::RegistrationError> {
+    let (prefixes, below) = (std::collections::HashMap::new(), strata_store::Installed::default());
+    let recording = strata_store::Recording { root, prefixes: &prefixes, below: &below, now };
+    strata_store::record_installs(database, &recording, nodes, installs)
+}

@@ -2,7 +2,7 @@
 
 use super::write_findings;
 use crate::args::buildcache::Check;
-use crate::commands::{specs, store};
+use crate::commands::{installed, specs};
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, packages};
 use crate::progress::Console;
@@ -13,20 +13,25 @@ use std::fmt::Write;
 use std::sync::Arc;
 use strata_ops::Error;
 use strata_ops::check::{self as operation, Checked};
-use strata_spec::Database;
+use strata_store::Installed;
 
 /// Says whether packages are in caches. It ends with 0 if every mirror has all of them.
 pub(crate) fn check(args: &Check, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
     let specs = specs(&args.specs)?;
     // Without a store, specs are about what the mirrors have.
-    let database = match store(settings) {
-        Ok(store) => store.read().map_err(Error::from)?,
-        Err(_) if !specs.is_empty() && !settings.store_is_named => Database::default(),
+    let installed = match installed(settings, console) {
+        Ok((_, installed)) => installed,
+        Err(_) if !specs.is_empty() && !settings.place()?.is_named => Installed::default(),
         Err(error) => return Err(error),
     };
     let mirrors = Registries::new(settings, console)?.readable(&args.mirror)?;
-    let checked =
-        operation::check(&specs, &database, &mirrors, settings.kept_indexes().as_deref(), &**console)?;
+    let checked = operation::check(
+        &specs,
+        installed.database(),
+        &mirrors,
+        settings.kept_indexes().as_deref(),
+        &**console,
+    )?;
     if let Some(file) = &args.output_file {
         write_findings(file, &to_rebuild(&checked))?;
     }

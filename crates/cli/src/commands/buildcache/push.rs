@@ -1,7 +1,7 @@
 //! `strata buildcache push`.
 
 use crate::args::buildcache::{Only, Push};
-use crate::commands::{specs, store};
+use crate::commands::{installed, specs};
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, bytes, counts, packages};
 use crate::progress::Console;
@@ -9,15 +9,17 @@ use crate::registries::Registries;
 use crate::settings::Settings;
 use serde_json::json;
 use std::fmt::Write;
+use std::path::Path;
 use std::sync::Arc;
 use strata_oci::RepositoryUrl;
-use strata_ops::environment::Inspections;
+use strata_ops::environment::{Locked, matching, read_lockfile};
 use strata_ops::image::ImageError;
 use strata_ops::image::{BaseSource, Budget};
-use strata_ops::locked::Locked;
 use strata_ops::mirror::Direction;
 use strata_ops::push::{self, PushPlan, PushRequest, PushSummary, Sources};
+use strata_ops::run_environment::Inspections;
 use strata_ops::{Event, Reporter, index};
+use strata_spec::lockfile::Lockfile;
 use strata_spec::{AbstractSpec, Database};
 
 /// What to do when packages were pushed and the index could not be brought up to date.
@@ -28,16 +30,17 @@ const NOT_INDEXED: &str =
 pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> Result<Outcome, Diagnosis> {
     refuse_package_tag(args)?;
     let registries = Registries::sending(args.upload, settings, console)?;
-    let store = store(settings)?;
-    let database = store.read().map_err(strata_ops::Error::from)?;
+    let (root, installed) = installed(settings, console)?;
+    let database = installed.database();
     let repository = registries.open(&args.mirror, Direction::Push)?;
     let request = PushRequest {
-        specs: roots(args, settings, &database)?,
+        specs: roots(args, settings, database)?,
         only: match args.only {
             None => push::Only::Everything,
             Some(Only::Package) => push::Only::Package,
             Some(Only::Dependencies) => push::Only::Dependencies,
         },
+        build_dependencies: args.with_build_dependencies,
         force: args.force,
         jobs: args.jobs.unwrap_or(settings.cores),
         timestamp: settings.source_date_epoch()?,
@@ -54,9 +57,10 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
             spack: settings.spack(),
         },
         kept: settings.kept_images(),
+        below: installed.roots(),
     };
     let console: &Console = console;
-    let plan = push::plan(&database, &*repository, &request, console)?;
+    let plan = push::plan(database, &*repository, &request, console)?;
     for unavailable in &plan.unavailable {
         console.event(Event::Warning(&format!("skipping {}: {}", unavailable.package, unavailable.reason)));
     }
@@ -65,12 +69,12 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
         outcome.fail(failures(plan.failed), plan.to_push.is_empty());
         return Ok(outcome);
     }
-    let summary = push::execute(&database, store.root(), &*repository, &request, plan, console)?;
+    let summary = push::execute(database, &root, &*repository, &request, plan, console)?;
     let nothing_achieved = summary.pushed.is_empty() && summary.image.is_none();
     // The packages are there whatever becomes of the index.
     let index = match args.no_update_index {
         true => Ok(None),
-        false => index::add(&*repository, &database, &summary.hashes(), console).map(Some),
+        false => index::add(&*repository, database, &summary.hashes(), console).map(Some),
     };
     let (mut index, mut trouble) = match index {
         Ok(index) => (index, None),
@@ -102,15 +106,27 @@ fn refuse_package_tag(args: &Push) -> Result<(), Diagnosis> {
     }
 }
 
-/// What is to be pushed: what is named, or what the environment consists of.
+/// What is to be pushed: what is named, which in an environment means its packages, or all that the environment consists of.
 fn roots(args: &Push, settings: &Settings, database: &Database) -> Result<Vec<AbstractSpec>, Diagnosis> {
-    match settings.environment()? {
-        None => specs(&args.specs),
-        Some(_) if !args.specs.is_empty() => Err(Diagnosis::misuse(
-            "both specs and an environment are named, and either would say what to push",
-            "leave out the specs to push what the environment consists of, or leave out -e",
-        )),
-        Some(directory) => Ok(Locked::read(&directory)?.installed(database)?),
+    let named = specs(&args.specs)?;
+    let Some(directory) = settings.environment()? else { return Ok(named) };
+    if named.is_empty() {
+        return Ok(Locked::read(&directory)?.installed(database)?);
+    }
+    let Some(lockfile) = read_lockfile(&directory)? else { return Ok(named) };
+    named.into_iter().map(|spec| one_of(&lockfile, spec, &directory)).collect()
+}
+
+/// The package of an environment that a spec means.
+fn one_of(lockfile: &Lockfile, spec: AbstractSpec, directory: &Path) -> Result<AbstractSpec, Diagnosis> {
+    match &matching(lockfile, std::slice::from_ref(&spec))?[..] {
+        [] => {
+            let place = format!("the environment {}", directory.display());
+            Err(strata_ops::Error::NoSuchSpec { spec: spec.to_string(), place }.into())
+        }
+        [node] => Ok(AbstractSpec::of_hash(node)),
+        // Which ones, is said where it is looked for in the store.
+        _ => Ok(spec),
     }
 }
 

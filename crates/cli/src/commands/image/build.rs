@@ -12,12 +12,12 @@ use crate::settings::Settings;
 use std::fmt::Write;
 use std::sync::Arc;
 use strata_oci::{Image, Repository, image_config};
+use strata_ops::environment::Locked;
 use strata_ops::image::archive::{write_archive_file, write_docker_archive, write_oci_archive};
 use strata_ops::image::build::{
     BuildPlan, BuildRequest, BuildSummary, BuiltImage, Destination, PlannedImage, execute, plan, to_archive,
 };
 use strata_ops::image::{BaseSource, Budget, Runtime};
-use strata_ops::locked::Locked;
 use strata_ops::mirror::Direction;
 use strata_ops::resolve::{Mirror, Unify};
 use strata_ops::{Error, Event, Reporter};
@@ -82,11 +82,9 @@ fn asked(args: &Build, settings: &Settings) -> Result<Asked, Diagnosis> {
         (specs, Some(directory)) if specs.is_empty() => {
             Ok(Asked { specs: Locked::read(&directory)?.specs()?, unify: Unify::False, is_concrete: true })
         }
-        (_, Some(_)) => {
-            Err(Diagnosis::misuse("there are specs, and an environment with specs of its own", hint))
-        }
         (specs, None) if specs.is_empty() => Err(Diagnosis::misuse("no spec is given", hint)),
-        (specs, None) => Ok(Asked { specs, unify: args.unify.into(), is_concrete: false }),
+        // An environment is no more than configuration then.
+        (specs, _) => Ok(Asked { specs, unify: args.unify.into(), is_concrete: false }),
     }
 }
 

@@ -1,11 +1,11 @@
 //! Where the layers of packages are, and what the configs of packages say of them.
 
-use crate::environment::Cached;
 use crate::error::Error;
 use crate::image::assemble::LayerInfo;
 use crate::locate::{Located, locate};
 use crate::report::Reporter;
 use crate::resolve::{Mirror, Resolved};
+use crate::run_environment::Cached;
 use crate::{package_tag, parallel};
 use jiff::Timestamp;
 use std::collections::HashMap;

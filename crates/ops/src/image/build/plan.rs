@@ -3,13 +3,13 @@
 
 use super::BuildRequest;
 use super::layers::{self, Found};
-use crate::environment::{self, Cached, Environment, Told, of_cached};
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::base::Base;
 use crate::image::view;
 use crate::report::{Event, Reporter};
 use crate::resolve::{Chosen, Request, Resolved, Stock, resolve};
+use crate::run_environment::{self, Cached, Environment, Told, of_cached};
 use jiff::Timestamp;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -136,7 +136,7 @@ fn image(
     });
     let packages = packages.collect();
     let told = run_environment(&resolved, &found, base.as_ref())?;
-    let warnings = environment::warnings([&told]);
+    let warnings = run_environment::warnings([&told]);
     let Told { environment, unclear, .. } = told;
     if request.view.is_none() {
         refuse_too_long(&environment, request)?;

@@ -3,13 +3,13 @@
 
 use super::layers::Found;
 use super::plan::PlannedImage;
-use crate::environment::{Environment, Inspections};
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::assemble::LayerInfo;
 use crate::image::view::{self, Kind, Tree, View};
 use crate::parallel;
 use crate::resolve::Mirror;
+use crate::run_environment::{Environment, Inspections};
 use std::collections::{BTreeSet, HashSet};
 use std::ffi::OsStr;
 use std::io;
