@@ -10,3 +10,4 @@ mod registries;
 #[allow(dead_code)]
 #[path = "../strata/support.rs"]
 mod support;
+mod tutorial;

@@ -31,6 +31,7 @@ mod login;
 mod mark;
 mod mirrors;
 mod network_file_systems;
+mod pages;
 mod permissions;
 mod push_images;
 mod reference;
