@@ -7,7 +7,7 @@ use crate::progress::Console;
 use crate::settings::Settings;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use strata_config::{Configuration, Scope, Value};
+use strata_config::{ConfigError, Configuration, Manifest};
 use strata_ops::environment::managed::{self, ManagedError, Named};
 use strata_ops::{Event, Reporter};
 
@@ -40,14 +40,11 @@ pub(crate) fn remove(args: &RemoveEnv, settings: &Settings, console: &Console) -
 }
 
 /// The directories of the environments whose packages the one in `directory` includes.
-fn included(
-    configuration: &Configuration,
-    directory: &Path,
-) -> Result<Vec<PathBuf>, strata_config::ConfigError> {
-    let scope = Scope::manifest("other", directory.join("spack.yaml"));
-    let said = configuration.section_of(&scope, "include_concrete")?;
-    let items = said.as_ref().and_then(Value::items).unwrap_or_default();
-    Ok(items.iter().filter_map(Value::text).map(|path| configuration.path(path, Some(directory))).collect())
+fn included(configuration: &Configuration, directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
+    match Manifest::read(directory) {
+        Err(ConfigError::NoManifest { .. }) => Ok(Vec::new()),
+        manifest => manifest?.included_environments(configuration),
+    }
 }
 
 /// Gives an environment another name or place.
