@@ -3,7 +3,7 @@
 mod roots;
 
 use super::in_environment::Current;
-use super::{installed, specs};
+use super::specs;
 use crate::args;
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, packages};
@@ -222,6 +222,6 @@ fn read(settings: &Settings, console: &Console) -> Result<(Installed, String), D
     if !place.is_named {
         return Ok((place.installed(&place.root()?, console)?, place.root.display().to_string()));
     }
-    let (root, installed) = installed(settings, console)?;
-    Ok((installed, root.root().display().to_string()))
+    let root = place.existing_root()?;
+    Ok((place.installed(&root, console)?, root.root().display().to_string()))
 }
