@@ -10,6 +10,7 @@ mod pack;
 mod package;
 mod plan;
 pub(crate) mod scratch;
+mod size;
 mod tagged_image;
 mod tagging;
 

@@ -2,11 +2,12 @@
 //!
 //! A [`CompressorPool`] is a fixed number of threads, each with a libdeflate compressor of its own, that any number
 //! of streams share. A [`MemberWriter`] is one stream: it cuts what it is given into blocks, hands each to the
-//! pool, and writes the members in order on the thread that calls it. Every block is compressed on its own, so
+//! pool, and writes the members in order on the thread that calls it. The stream that began first is served first. Every block is compressed on its own, so
 //! the bytes depend on the input alone: not on threads, nor on how the input was cut into writes.
 
 mod member;
 mod pool;
+mod queue;
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -15,8 +16,8 @@ use crossbeam_channel::Receiver;
 use sha2::{Digest, Sha256};
 
 use super::BLOCK_SIZE;
-pub use member::CompressError;
 use member::Member;
+pub use member::{CompressError, LEVEL};
 pub use pool::CompressorPool;
 
 /// Blocks of one stream that may wait for the pool or for their turn to be written. Each holds one buffer of a
@@ -31,6 +32,8 @@ const MOST_IN_FLIGHT: usize = 48;
 /// After an error, whether `W`'s or the compressor's, every further call fails.
 pub struct MemberWriter<'p, W: Write + Send> {
     pool: &'p CompressorPool,
+    /// Its number in the pool: blocks of lower ones go first.
+    stream: u64,
     output: W,
     block: Vec<u8>,
     /// Blocks handed out, oldest first. A worker that dies drops its end, so waiting never hangs.
@@ -65,6 +68,7 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
     pub fn new(pool: &'p CompressorPool, output: W) -> Self {
         Self {
             pool,
+            stream: pool.begin(),
             output,
             block: Vec::with_capacity(pool.buffer_size()),
             in_flight: VecDeque::new(),
@@ -107,7 +111,7 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
         self.uncompressed.update(&block);
         self.uncompressed_size += block.len() as u64;
         self.members += 1;
-        self.in_flight.push_back(self.pool.compress(block));
+        self.in_flight.push_back(self.pool.compress(self.stream, block));
     }
 
     /// Waits for the oldest block and writes its member.

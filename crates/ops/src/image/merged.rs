@@ -16,13 +16,13 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use strata_layer::gzip::writer::CompressorPool;
+use strata_layer::gzip::writer::{CompressorPool, LEVEL};
 use strata_layer::merge::merge;
 use strata_layer::unpack::{Limits, UnpackOptions};
 use strata_oci::{BlobSource, Descriptor, Digest, Repository, media_type};
 use tempfile::NamedTempFile;
 
-/// Changes whenever the same layers are merged into other bytes.
+/// Changes whenever the same layers are merged into another tar.
 const FORMAT: &str = "strata merged layer 1";
 
 /// Merges layers, the same ones once.
@@ -65,9 +65,9 @@ impl Merger {
         repository: &dyn Repository,
         reporter: &dyn Reporter,
     ) -> Result<LayerInfo, Error> {
-        // The uncompressed layers alone decide what comes out.
-        let key =
-            members.iter().fold(FORMAT.to_owned(), |key, member| format!("{key}\n{}", member.layer.diff_id));
+        // The uncompressed layers and how they are compressed decide what comes out.
+        let key = format!("{FORMAT}, gzip {LEVEL}");
+        let key = members.iter().fold(key, |key, member| format!("{key}\n{}", member.layer.diff_id));
         let key = Digest::of(key.as_bytes());
         let place = Arc::clone(lock(&self.made).entry(key).or_default());
         let mut made = lock(&place);

@@ -11,7 +11,7 @@ use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
 use super::scratch::Scratch;
 use super::tagging::Image;
-use super::{Failure, PushSummary, package};
+use super::{Failure, PushSummary, package, size};
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::assemble::LayerInfo;
@@ -23,7 +23,6 @@ use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
 use std::collections::{HashMap, HashSet};
 use std::num::NonZeroUsize;
 use std::panic::AssertUnwindSafe;
-use std::path::Path;
 use std::time::Instant;
 use strata_layer::gzip::writer::CompressorPool;
 use strata_oci::{BlobSource, Repository};
@@ -143,11 +142,6 @@ fn prepare(
     (layers, Environments::of(images, wanted, &request.environment, database, bases, &cached, reporter))
 }
 
-/// Something that grows with the number of files, without walking them: the size of the install manifest.
-fn size_hint(prefix: &Path) -> u64 {
-    std::fs::metadata(prefix.join(".spack/install_manifest.json")).map_or(0, |m| m.len())
-}
-
 impl Context<'_> {
     /// Packs, uploads and tags; what an interrupted push uploaded is only tagged.
     fn push(
@@ -168,7 +162,7 @@ impl Context<'_> {
         let jobs = NonZeroUsize::new(self.request.jobs).unwrap_or(NonZeroUsize::MIN);
         let pool = CompressorPool::new(jobs).map_err(Error::Threads)?;
 
-        to_pack.sort_by_cached_key(|p| std::cmp::Reverse(size_hint(&p.prefix)));
+        to_pack.sort_by_cached_key(|p| std::cmp::Reverse(size::hint(&p.prefix)));
         let pack_threads = jobs.get().min(to_pack.len());
         let (pack_tasks, packages) = unbounded();
         for planned in to_pack {

@@ -23,6 +23,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
+use strata_layer::gzip::writer::LEVEL;
 use strata_oci::{Digest, Repository};
 use strata_spec::{DagHash, Database};
 use strata_store::StoreRoot;
@@ -88,8 +89,9 @@ impl Journal {
         ignored: bool,
     ) -> Self {
         remove_expired(directory);
-        // Another version of strata may pack differently.
-        let place = format!("{}\n{}\n{}", env!("CARGO_PKG_VERSION"), repository.url(), root.root().display());
+        // Another version of strata may pack differently, and so does another level.
+        let packing = format!("{}, gzip {LEVEL}", env!("CARGO_PKG_VERSION"));
+        let place = format!("{packing}\n{}\n{}", repository.url(), root.root().display());
         let path = directory.join(Digest::of(place.as_bytes()).hex()).with_extension(EXTENSION);
         let text = fs::read(&path).unwrap_or_default();
         let torn = AtomicBool::new(text.last().is_some_and(|last| *last != b'\n'));

@@ -4,9 +4,9 @@ use libdeflater::{CompressionError, CompressionLvl, Compressor};
 
 use crate::gzip::{BLOCK_SIZE, HEADER_SIZE, MEMBER_SIZE_SUBFIELD, TRAILER_SIZE};
 
-/// libdeflate's level. Its output at a level is fixed for a version of libdeflate; changing either changes
-/// digests, though never diff ids.
-const LEVEL: i32 = 6;
+/// libdeflate's level, the lowest whose layers are not larger in total than Spack's. Its output at a level is fixed for a
+/// version of libdeflate; changing either changes digests, though never diff ids.
+pub const LEVEL: i32 = 5;
 
 /// Why a block could not be compressed. Neither is the input's fault.
 #[derive(Clone, Copy, Debug, thiserror::Error)]

@@ -149,13 +149,16 @@ fn a_stream_dropped_midway_and_a_panic_leave_the_pool_usable() {
     drop(dropped);
 
     for _ in 0..8 {
-        shared.run(Box::new(|_| std::panic::resume_unwind(Box::new("a defect"))));
+        shared.run(0, Box::new(|_| std::panic::resume_unwind(Box::new("a defect"))));
     }
     let (reply, lost) = crossbeam_channel::bounded::<Result<Member, CompressError>>(1);
-    shared.run(Box::new(move |_| {
-        let _reply = reply;
-        std::panic::resume_unwind(Box::new("a defect"));
-    }));
+    shared.run(
+        0,
+        Box::new(move |_| {
+            let _reply = reply;
+            std::panic::resume_unwind(Box::new("a defect"));
+        }),
+    );
     assert!(lost.recv().is_err(), "whoever waits for the block learns that it is lost");
     assert!(compress(&shared, &input, BLOCK_SIZE).output == expected);
 }
