@@ -3,7 +3,7 @@
 //! What decompresses hands out blocks that whoever reads the tar may keep and share: the contents of files are slices of
 //! them, so nothing is copied on the way to the disk.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
 use bytes::Bytes;
 
@@ -25,11 +25,14 @@ pub(crate) trait Blocks {
     fn drain_compressed(&mut self) -> io::Result<()>;
 }
 
+/// The decompressor for `layer`, with up to `threads` threads of its own where the layer allows it.
+pub(crate) fn decompressor<'l>(layer: impl Read + 'l, threads: usize) -> Box<dyn Blocks + 'l> {
+    Box::new(InflateReader::new(layer, threads))
+}
+
 impl<R: Read> Blocks for InflateReader<R> {
     fn next_block(&mut self) -> io::Result<Option<Bytes>> {
-        let bytes = Bytes::copy_from_slice(self.fill_buf()?);
-        self.consume(bytes.len());
-        Ok((!bytes.is_empty()).then_some(bytes))
+        InflateReader::next_block(self)
     }
 
     fn drain_compressed(&mut self) -> io::Result<()> {

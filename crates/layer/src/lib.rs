@@ -3,7 +3,6 @@
 //! This crate knows files and bytes: it packs a directory exactly as Spack does, and turns such a layer back
 //! into a relocated directory. It knows nothing of registries, databases or the network.
 
-#[allow(dead_code)] // until unpacking reads blocks
 mod blocks;
 pub mod build_info;
 pub mod contents;

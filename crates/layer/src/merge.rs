@@ -99,10 +99,10 @@ struct Merger<'p, W: Write + Send> {
 
 impl<W: Write + Send> Merger<'_, W> {
     /// Takes in one layer; gives its diff id. The outer error is the layer's own.
-    fn layer<R: io::BufRead>(
+    fn layer(
         &mut self,
         number: usize,
-        archive: &mut Archive<R>,
+        archive: &mut Archive<'_>,
     ) -> Result<Result<[u8; 32], MergeError>, UnpackError> {
         archive.keep_headers();
         while let Some(entry) = archive.next()? {

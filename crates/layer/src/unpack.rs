@@ -21,8 +21,10 @@ mod tree;
 mod visit;
 
 use std::error::Error as StdError;
-use std::io::{BufRead, Read};
+use std::io::Read;
 use std::path::Path;
+
+use bytes::Bytes;
 
 pub use error::{HardLinkProblem, UnpackError};
 pub use name::NameProblem;
@@ -36,7 +38,8 @@ use tree::Tree;
 use visit::{Nothing, Visit};
 
 use crate::BuildInfo;
-use crate::gzip::reader::{GzipError, InflateReader};
+use crate::blocks::decompressor;
+use crate::gzip::reader::GzipError;
 
 /// The most a `.spack/binary_distribution` may have, in bytes. It lists files; that of the largest packages
 /// has a few hundred thousand.
@@ -176,19 +179,19 @@ fn go_through(
 
 /// Lets `read` go through the archive of a layer. If that fails over bytes that make no sense, the rest of the layer is
 /// read all the same.
-pub(crate) fn with_archive<R: Read, T>(
-    layer: R,
+pub(crate) fn with_archive<T>(
+    layer: impl Read,
     options: &UnpackOptions,
-    read: impl FnOnce(&mut Archive<InflateReader<R>>) -> Result<T, UnpackError>,
+    read: impl FnOnce(&mut Archive<'_>) -> Result<T, UnpackError>,
 ) -> Result<T, UnpackError> {
-    let inflated = InflateReader::new(layer, options.threads);
-    let mut archive = Archive::new(TarStream::new(inflated, options.limits.uncompressed));
+    let blocks = decompressor(layer, options.threads);
+    let mut archive = Archive::new(TarStream::new(blocks, options.limits.uncompressed));
     let result = read(&mut archive);
     if let Err(error) = &result
         && is_nonsense(error)
     {
         // If the bytes are not those that were asked for, that is the better thing to say.
-        archive.inner().drain_compressed().map_err(stream::read)?;
+        archive.blocks().drain_compressed().map_err(stream::read)?;
     }
     result
 }
@@ -202,9 +205,9 @@ fn is_nonsense(error: &UnpackError) -> bool {
     }
 }
 
-fn entries<R: BufRead>(archive: &mut Archive<R>, sink: &mut dyn Sink) -> Result<Unpacked, UnpackError> {
+fn entries(archive: &mut Archive<'_>, sink: &mut dyn Sink) -> Result<Unpacked, UnpackError> {
     let (mut files, mut bytes) = (0, 0);
-    let mut build_info: Option<(EntryName, Vec<u8>)> = None;
+    let mut build_info: Option<(EntryName, Bytes)> = None;
     while let Some(entry) = archive.next()? {
         let name = entry.name;
         match entry.kind {
@@ -218,8 +221,8 @@ fn entries<R: BufRead>(archive: &mut Archive<R>, sink: &mut dyn Sink) -> Result<
                 let outermost =
                     build_info.as_ref().is_none_or(|(best, _)| name.bytes().len() < best.bytes().len());
                 if name.prefix_of_build_info().is_some() && outermost {
-                    let content = read_whole(archive, &name, size)?;
-                    sink.file(&name, executable, size, &mut &content[..])?;
+                    let content = Bytes::from(read_whole(archive, &name, size)?);
+                    sink.file(&name, executable, size, &mut content.clone())?;
                     build_info = Some((name, content));
                 } else {
                     sink.file(&name, executable, size, archive)?;
@@ -242,8 +245,8 @@ fn entries<R: BufRead>(archive: &mut Archive<R>, sink: &mut dyn Sink) -> Result<
 }
 
 /// The contents of a `.spack/binary_distribution`.
-fn read_whole<R: BufRead>(
-    archive: &mut Archive<R>,
+fn read_whole(
+    archive: &mut Archive<'_>,
     name: &EntryName,
     size: u64,
 ) -> Result<Vec<u8>, UnpackError> {

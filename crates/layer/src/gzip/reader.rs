@@ -15,11 +15,12 @@ mod source;
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};
 
+use bytes::{Buf, Bytes};
 use flate2::bufread::GzDecoder;
 use thiserror::Error;
 
 use member::SizedMember;
-use pool::{Block, Inflating, Pool};
+use pool::{Buffers, Inflating, Pool};
 use source::Source;
 
 /// How much of a member of unknown length is inflated at a time, in bytes.
@@ -77,8 +78,8 @@ impl GzipError {
 
 /// The plain bytes of a gzip stream of one or several members.
 ///
-/// Memory stays below 64 MiB whatever the stream says: at most [`InflateReader::MAX_IN_FLIGHT`] members of at
-/// most 1 MiB are in flight. Errors of the compressed stream arrive unchanged; errors of the format carry a
+/// Memory stays below 64 MiB whatever the stream says, besides the blocks that the caller keeps: at most
+/// [`InflateReader::MAX_IN_FLIGHT`] members of at most 1 MiB are in flight, and as many buffers are kept for more. Errors of the compressed stream arrive unchanged; errors of the format carry a
 /// [`GzipError`]. After an error the reader yields only errors.
 ///
 /// A member that gives its length is taken at its word: bytes between the end of its deflate data and its
@@ -89,7 +90,8 @@ pub struct InflateReader<R> {
     threads: usize,
     pool: Option<Pool>,
     in_flight: VecDeque<Inflating>,
-    current: Block,
+    buffers: Buffers,
+    current: Bytes,
     members: u64,
     failed: bool,
 }
@@ -119,7 +121,8 @@ impl<R: Read> InflateReader<R> {
             threads,
             pool: None,
             in_flight: VecDeque::new(),
-            current: Block::default(),
+            buffers: Buffers::new(Self::MAX_IN_FLIGHT),
+            current: Bytes::new(),
             members: 0,
             failed: false,
         }
@@ -139,30 +142,43 @@ impl<R: Read> InflateReader<R> {
         }
     }
 
-    /// Makes `current` hold bytes, or leaves it empty at the end of the stream.
-    fn next_block(&mut self) -> io::Result<()> {
+    /// The next plain bytes, in order and never empty; `None` at the end of the stream. Their buffer is used again when
+    /// they and all slices of them are dropped.
+    ///
+    /// # Errors
+    /// As for reading.
+    pub fn next_block(&mut self) -> io::Result<Option<Bytes>> {
+        if !self.current.is_empty() {
+            return Ok(Some(std::mem::take(&mut self.current)));
+        }
+        if self.failed {
+            return Err(GzipError::Stopped.into_io());
+        }
+        self.failed = true;
+        let block = self.inflate_more()?;
+        self.failed = false;
+        Ok(block)
+    }
+
+    fn inflate_more(&mut self) -> io::Result<Option<Bytes>> {
         loop {
             self.read_ahead()?;
-            if let Some(inflating) = self.in_flight.pop_front() {
-                let spent = std::mem::take(&mut self.current);
-                self.current = inflating.wait(self.pool.as_mut())?;
-                if let Some(pool) = &mut self.pool {
-                    pool.recycle(spent);
-                }
+            let block = if let Some(inflating) = self.in_flight.pop_front() {
+                inflating.wait(self.pool.as_mut())?
             } else if let Input::Member(decoder) = &mut self.input {
-                let length = match self.current.refill(decoder, STREAMED_BLOCK) {
-                    Ok(length) => length,
+                let block = match self.buffers.read(decoder, STREAMED_BLOCK) {
+                    Ok(block) => block,
                     Err(error) => return Err(decoder.get_ref().explain(error)),
                 };
-                if length == 0 {
+                if block.is_empty() {
                     self.end_member();
-                    continue;
                 }
+                block
             } else {
-                return Ok(());
-            }
-            if !self.current.bytes().is_empty() {
-                return Ok(());
+                return Ok(None);
+            };
+            if !block.is_empty() {
+                return Ok(Some(block));
             }
         }
     }
@@ -188,11 +204,11 @@ impl<R: Read> InflateReader<R> {
             };
             let length = member.length();
             if self.threads > 1 && self.pool.is_none() {
-                self.pool = Pool::start(self.threads, wanted);
+                self.pool = Pool::start(self.threads, wanted, &self.buffers);
             }
             self.in_flight.push_back(match &mut self.pool {
                 Some(pool) => pool.submit(&member, offset),
-                None => Inflating::now(&member, offset, &mut self.current),
+                None => Inflating::now(&member, offset, &self.buffers),
             });
             source.consume(length);
         }
@@ -232,19 +248,14 @@ fn begins_member<R: Read>(source: &mut Source<R>, members: u64) -> io::Result<bo
 
 impl<R: Read> BufRead for InflateReader<R> {
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
-        if self.current.bytes().is_empty() {
-            if self.failed {
-                return Err(GzipError::Stopped.into_io());
-            }
-            self.failed = true;
-            self.next_block()?;
-            self.failed = false;
+        if self.current.is_empty() {
+            self.current = self.next_block()?.unwrap_or_default();
         }
-        Ok(self.current.bytes())
+        Ok(&self.current)
     }
 
     fn consume(&mut self, amount: usize) {
-        self.current.consume(amount);
+        self.current.advance(amount);
     }
 }
 

@@ -5,14 +5,16 @@
 //! the stream for the end of the archive. POSIX.1-2001 (pax) and GNU long names are read; sparse files are
 //! not.
 
-use std::io::{self, BufRead, Read};
+use std::io::{self, Read};
 
+use bytes::{Buf, Bytes};
 use tar::Header;
 
 use super::error::{HardLinkProblem, UnpackError};
 use super::extended::Extensions;
 use super::name::{EntryName, NameProblem, printable};
 use super::stream::{BLOCK, TarStream, read};
+use crate::blocks::Blocks;
 
 /// The most a pax header or a GNU long name may have, in bytes. Real ones have a few hundred.
 const MAX_EXTENSION: u64 = 1 << 20;
@@ -47,15 +49,22 @@ pub(crate) trait Body {
 
     /// Moves on by `amount`, at most what [`Body::chunk`] gave last.
     fn consume(&mut self, amount: usize);
+
+    /// The next bytes, which are consumed, as many as are at hand; empty at the end of the file. They are not copied.
+    fn take(&mut self) -> Result<Bytes, UnpackError>;
 }
 
-impl Body for &[u8] {
+impl Body for Bytes {
     fn chunk(&mut self) -> Result<&[u8], UnpackError> {
         Ok(self)
     }
 
     fn consume(&mut self, amount: usize) {
-        *self = &self[amount..];
+        self.advance(amount);
+    }
+
+    fn take(&mut self) -> Result<Bytes, UnpackError> {
+        Ok(std::mem::take(self))
     }
 }
 
@@ -77,8 +86,8 @@ impl Read for BodyReader<'_> {
 }
 
 /// The entries of an archive, in order.
-pub(crate) struct Archive<R> {
-    stream: TarStream<R>,
+pub(crate) struct Archive<'l> {
+    stream: TarStream<'l>,
     /// Bytes of the current file that were not read.
     remaining: u64,
     /// Zeros between its end and the next header.
@@ -88,8 +97,8 @@ pub(crate) struct Archive<R> {
     headers: Option<Vec<u8>>,
 }
 
-impl<R: BufRead> Archive<R> {
-    pub(super) fn new(stream: TarStream<R>) -> Self {
+impl<'l> Archive<'l> {
+    pub(super) fn new(stream: TarStream<'l>) -> Self {
         Archive { stream, remaining: 0, padding: 0, ended: false, headers: None }
     }
 
@@ -249,14 +258,14 @@ impl<R: BufRead> Archive<R> {
         self.stream.finish()
     }
 
-    /// The reader given, once the archive is of no more use.
-    pub(crate) fn inner(&mut self) -> &mut R {
-        self.stream.inner()
+    /// Where the archive came from, once it is of no more use.
+    pub(super) fn blocks(&mut self) -> &mut dyn Blocks {
+        self.stream.blocks()
     }
 }
 
 /// The contents of the file that [`Archive::next`] gave last.
-impl<R: BufRead> Body for Archive<R> {
+impl Body for Archive<'_> {
     fn chunk(&mut self) -> Result<&[u8], UnpackError> {
         if self.remaining == 0 {
             return Ok(&[]);
@@ -272,6 +281,15 @@ impl<R: BufRead> Body for Archive<R> {
     fn consume(&mut self, amount: usize) {
         self.stream.consume(amount);
         self.remaining -= amount as u64;
+    }
+
+    fn take(&mut self) -> Result<Bytes, UnpackError> {
+        let bytes = self.stream.take(self.remaining).map_err(read)?;
+        if bytes.is_empty() && self.remaining > 0 {
+            return Err(UnpackError::Truncated { offset: self.stream.position() });
+        }
+        self.remaining -= bytes.len() as u64;
+        Ok(bytes)
     }
 }
 

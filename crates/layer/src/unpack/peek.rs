@@ -5,7 +5,7 @@ use std::io::Read;
 use super::archive::{Archive, Kind};
 use super::error::UnpackError;
 use super::stream::TarStream;
-use crate::gzip::reader::InflateReader;
+use crate::blocks::decompressor;
 
 /// More directories than any path has, and the most that are looked at.
 const MAX_DIRECTORIES: usize = 1024;
@@ -17,7 +17,7 @@ const MAX_DIRECTORIES: usize = 1024;
 /// See [`UnpackError`].
 pub fn leading_directories(layer: impl Read) -> Result<Vec<String>, UnpackError> {
     let limit = (MAX_DIRECTORIES as u64) << 13;
-    let mut archive = Archive::new(TarStream::new(InflateReader::new(layer, 1), limit));
+    let mut archive = Archive::new(TarStream::new(decompressor(layer, 1), limit));
     let mut directories = Vec::new();
     while directories.len() < MAX_DIRECTORIES {
         match archive.next() {

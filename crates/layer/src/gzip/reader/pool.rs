@@ -1,8 +1,10 @@
 //! The threads that inflate members, and the buffers that go to them and back.
 
 use std::io::{self, Read};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 
+use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use libdeflater::Decompressor;
 
@@ -10,68 +12,97 @@ use super::GzipError;
 use super::member::SizedMember;
 use crate::gzip::BLOCK_SIZE;
 
-/// Plain bytes, of which the front may have been consumed.
-#[derive(Default)]
-pub(super) struct Block {
-    buffer: Vec<u8>,
-    start: usize,
-    end: usize,
+/// Buffers for plain bytes. Those that were lent come back when nobody needs their bytes any more.
+#[derive(Clone)]
+pub(super) struct Buffers {
+    home: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// How many are kept for the next block.
+    most: usize,
 }
 
-impl Block {
-    pub(super) fn bytes(&self) -> &[u8] {
-        &self.buffer[self.start..self.end]
+/// A filled buffer on loan.
+struct Lent {
+    buffer: Vec<u8>,
+    length: usize,
+    from: Buffers,
+}
+
+impl AsRef<[u8]> for Lent {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer[..self.length]
+    }
+}
+
+impl Drop for Lent {
+    fn drop(&mut self) {
+        self.from.give_back(std::mem::take(&mut self.buffer));
+    }
+}
+
+impl Buffers {
+    pub(super) fn new(most: usize) -> Self {
+        Buffers { home: Arc::default(), most }
     }
 
-    pub(super) fn consume(&mut self, amount: usize) {
-        debug_assert!(amount <= self.end - self.start);
-        self.start += amount;
-    }
-
-    /// Replaces the content by the next bytes of `reader`, at most `limit`; 0 at its end.
-    pub(super) fn refill(&mut self, reader: &mut impl Read, limit: usize) -> io::Result<usize> {
-        if self.buffer.len() < limit {
-            self.buffer.resize(limit, 0);
-        }
-        (self.start, self.end) = (0, 0);
+    /// The next bytes of `reader`, at most `limit`; none at its end.
+    pub(super) fn read(&self, reader: &mut impl Read, limit: usize) -> io::Result<Bytes> {
+        let mut buffer = self.take(limit);
         loop {
-            match reader.read(&mut self.buffer[..limit]) {
+            match reader.read(&mut buffer[..limit]) {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
-                Ok(length) => {
-                    self.end = length;
-                    return Ok(length);
-                }
+                Ok(length) => return Ok(self.lend(buffer, length)),
             }
         }
     }
 
     fn inflate(
-        &mut self,
+        &self,
         member: &SizedMember<'_>,
         tool: &mut Decompressor,
         offset: u64,
-    ) -> Result<(), GzipError> {
-        if self.buffer.len() < BLOCK_SIZE {
-            self.buffer.resize(BLOCK_SIZE, 0);
+    ) -> Result<Bytes, GzipError> {
+        let mut buffer = self.take(BLOCK_SIZE);
+        let length = member.inflate(tool, &mut buffer, offset)?;
+        Ok(self.lend(buffer, length))
+    }
+
+    /// A buffer of `length` bytes at least.
+    fn take(&self, length: usize) -> Vec<u8> {
+        let mut buffer = self.kept().pop().unwrap_or_default();
+        if buffer.len() < length {
+            buffer.resize(length, 0);
         }
-        (self.start, self.end) = (0, 0);
-        self.end = member.inflate(tool, &mut self.buffer, offset)?;
-        Ok(())
+        buffer
+    }
+
+    fn lend(&self, buffer: Vec<u8>, length: usize) -> Bytes {
+        Bytes::from_owner(Lent { buffer, length, from: self.clone() })
+    }
+
+    fn give_back(&self, buffer: Vec<u8>) {
+        let mut kept = self.kept();
+        if kept.len() < self.most {
+            kept.push(buffer);
+        }
+    }
+
+    /// A thread that panicked with the lock has left nothing half done.
+    fn kept(&self) -> MutexGuard<'_, Vec<Vec<u8>>> {
+        self.home.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 struct Job {
     member: Vec<u8>,
-    block: Block,
     offset: u64,
     reply: Sender<Done>,
 }
 
-/// A member after inflating; its buffer comes back for the next one.
+/// A member after inflating; the buffer of its compressed bytes comes back for the next one.
 pub(super) struct Done {
     member: Vec<u8>,
-    result: Result<Block, GzipError>,
+    result: Result<Bytes, GzipError>,
 }
 
 /// A member on its way.
@@ -79,19 +110,17 @@ pub(super) enum Inflating {
     /// On a thread of the pool.
     Sent(Receiver<Done>),
     /// Inflated on the calling thread.
-    Done(Result<Block, GzipError>),
+    Done(Result<Bytes, GzipError>),
 }
 
 impl Inflating {
-    /// Inflates on the calling thread, into the buffer of `spent`.
-    pub(super) fn now(member: &SizedMember<'_>, offset: u64, spent: &mut Block) -> Self {
-        let mut block = std::mem::take(spent);
-        let result = block.inflate(member, &mut Decompressor::new(), offset);
-        Inflating::Done(result.map(|()| block))
+    /// Inflates on the calling thread.
+    pub(super) fn now(member: &SizedMember<'_>, offset: u64, buffers: &Buffers) -> Self {
+        Inflating::Done(buffers.inflate(member, &mut Decompressor::new(), offset))
     }
 
     /// The plain bytes, when they are there.
-    pub(super) fn wait(self, pool: Option<&mut Pool>) -> io::Result<Block> {
+    pub(super) fn wait(self, pool: Option<&mut Pool>) -> io::Result<Bytes> {
         let result = match self {
             Inflating::Done(result) => result,
             Inflating::Sent(reply) => match reply.recv() {
@@ -114,24 +143,22 @@ pub(super) struct Pool {
     threads: Vec<JoinHandle<()>>,
     /// Buffers to be used again.
     members: Vec<Vec<u8>>,
-    blocks: Vec<Block>,
 }
 
 impl Pool {
     /// Starts up to `threads` threads with room for `in_flight` members; none if the system gives no thread.
-    pub(super) fn start(threads: usize, in_flight: usize) -> Option<Self> {
+    pub(super) fn start(threads: usize, in_flight: usize, buffers: &Buffers) -> Option<Self> {
         let (jobs, waiting) = bounded::<Job>(in_flight);
         let threads: Vec<_> = (0..threads.min(in_flight))
             .map_while(|_| {
-                let waiting = waiting.clone();
-                thread::Builder::new().name("inflate".to_owned()).spawn(move || work(&waiting)).ok()
+                let (waiting, buffers) = (waiting.clone(), buffers.clone());
+                thread::Builder::new().name("inflate".to_owned()).spawn(move || work(&waiting, &buffers)).ok()
             })
             .collect();
         (!threads.is_empty()).then(|| Pool {
             jobs: Some(jobs),
             threads,
             members: Vec::new(),
-            blocks: Vec::new(),
         })
     }
 
@@ -141,17 +168,12 @@ impl Pool {
         let mut bytes = self.members.pop().unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(member.bytes());
-        let job = Job { member: bytes, block: self.blocks.pop().unwrap_or_default(), offset, reply };
+        let job = Job { member: bytes, offset, reply };
         // If no thread is left the reply's sender is dropped with the job, and waiting for it says so.
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(job);
         }
         Inflating::Sent(receiver)
-    }
-
-    /// Takes back a block whose bytes are spent.
-    pub(super) fn recycle(&mut self, block: Block) {
-        self.blocks.push(block);
     }
 }
 
@@ -164,10 +186,10 @@ impl Drop for Pool {
     }
 }
 
-fn work(jobs: &Receiver<Job>) {
+fn work(jobs: &Receiver<Job>, buffers: &Buffers) {
     let mut tool = Decompressor::new();
-    for Job { member, mut block, offset, reply } in jobs {
-        let result = block.inflate(&SizedMember::from_bytes(&member), &mut tool, offset).map(|()| block);
+    for Job { member, offset, reply } in jobs {
+        let result = buffers.inflate(&SizedMember::from_bytes(&member), &mut tool, offset);
         // The reader may be gone: nobody waits for this member then.
         let _ = reply.send(Done { member, result });
     }
