@@ -4,11 +4,13 @@
 //! [`execute`] installs. Every package appears complete or not at all: it is staged beside the database, renamed
 //! into place and recorded, dependencies before dependents.
 
+mod commit;
 mod execute;
 mod fit;
 mod package;
 mod plan;
 mod site;
+mod workers;
 
 pub use execute::execute;
 pub(crate) use plan::is_there;
@@ -27,6 +29,8 @@ pub struct InstallOptions {
     pub jobs: usize,
     /// Count what still names an old prefix afterwards; reads every file once more.
     pub count_leftovers: bool,
+    /// Wait until the contents of files are on the disk before they are recorded; names always are.
+    pub flush: bool,
 }
 
 /// What became of an installation.

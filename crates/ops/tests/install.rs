@@ -52,7 +52,7 @@ fn install(mirrors: &[Mirror], root: &Path, names: &[&str], meanwhile: impl FnOn
     let site = Site::new(root).with(database.clone().into());
     let plan = plan(&resolved, mirrors, &site, PlanOptions::default(), &Silent).unwrap();
     meanwhile();
-    let options = InstallOptions { jobs: 2, count_leftovers: false };
+    let options = InstallOptions { jobs: 2, ..InstallOptions::default() };
     execute(plan, &resolved, mirrors, &site, &options, &Silent).unwrap()
 }
 

@@ -9,6 +9,7 @@
 //! [`Store::transaction`] with [`record_removal`] → [`remove_prefix`].
 
 pub mod complete;
+mod flush;
 mod index_file;
 pub mod install_manifest;
 pub mod layout;
@@ -30,6 +31,7 @@ pub mod view;
 mod watcher;
 
 pub use complete::Reason;
+pub use flush::{ChangedDirectories, FileSystem};
 pub use index_file::IndexError;
 pub use install_manifest::write_install_manifest;
 pub use lock::{Holder, LockError, LockGuard, LockKind};

@@ -13,8 +13,9 @@ mod replace;
 
 pub use replace::{Replaced, finish_name, lacks_name};
 
+use crate::flush::ChangedDirectories;
 use crate::lock::{self, ByteRange, LockError, LockGuard, LockKind};
-use crate::replace_file::{hostname, sync_directory};
+use crate::replace_file::hostname;
 use crate::store::{LockSettings, Store};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
@@ -76,7 +77,7 @@ pub enum StageError {
     },
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StageError {
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StageError {
     move |source| StageError::Io { action, path: path.into(), source }
 }
 
@@ -168,37 +169,41 @@ impl StagedPrefix {
     }
 
     /// Makes the tree the prefix `prefix`, whose parent directories are created as needed, with the mode of the one
-    /// above; durable on return as far as names go, while flushing the files is left to who wrote them. The caller
-    /// holds the prefix's write lock.
+    /// above. What has to be flushed for the names to last is added to `changed`; flushing the files is left to who
+    /// wrote them, or to [`FileSystem`](crate::FileSystem). The caller holds the prefix's write lock.
     ///
     /// # Errors
+    /// Nothing is at `prefix` then that was not there before, nor is the staged tree any more.
     /// [`StageError::PrefixExists`] if there is anything at `prefix`, even an empty directory: it is not touched.
-    pub fn commit(self, prefix: &Path) -> Result<(), StageError> {
+    pub fn commit(self, prefix: &Path, changed: &mut ChangedDirectories) -> Result<(), StageError> {
         let parent = prefix.parent().unwrap_or(Path::new("/"));
-        let highest_new = parent.ancestors().take_while(|a| !a.exists()).last();
-        let appear = || {
+        let new: Vec<&Path> = parent.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
+        self.appear(prefix, parent).inspect_err(|_| {
+            // Fails where others have put something meanwhile.
+            let _ = new.iter().try_for_each(std::fs::remove_dir);
+        })?;
+        changed.add(&prefix.join(METADATA_DIRECTORY));
+        let last = new.last().and_then(|highest| highest.parent()).unwrap_or(parent);
+        parent.ancestors().take_while(|above| above.starts_with(last)).for_each(|above| changed.add(above));
+        Ok(())
+    }
+
+    /// Renames the tree and gives its spec file its name, or does neither.
+    fn appear(&self, prefix: &Path, parent: &Path) -> Result<(), StageError> {
+        let rename = || {
             create_like_parent(parent).map_err(failed("create", parent))?;
             rename_new(&self.path, prefix)
         };
         let is_missing = |error: &StageError| matches!(error, StageError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound);
         // Who uninstalls the last package of a directory removes that as well, under the lock of another prefix.
         let attempt =
-            (0..ATTEMPTS).map(|_| appear()).find(|outcome| !outcome.as_ref().is_err_and(is_missing));
-        attempt.unwrap_or_else(appear)?;
-        let metadata = prefix.join(METADATA_DIRECTORY);
-        match std::fs::rename(metadata.join(STAGED_SPEC_FILE), metadata.join(SPEC_FILE)) {
-            Ok(()) => sync_directory(&metadata).map_err(failed("flush", &metadata))?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(failed("rename the spec file in", &metadata)(error)),
-        }
-        let last = highest_new.and_then(Path::parent).unwrap_or(parent);
-        for directory in parent.ancestors() {
-            sync_directory(directory).map_err(failed("flush", directory))?;
-            if directory == last {
-                break;
-            }
-        }
-        Ok(())
+            (0..ATTEMPTS).map(|_| rename()).find(|outcome| !outcome.as_ref().is_err_and(is_missing));
+        attempt.unwrap_or_else(rename)?;
+        replace::rename_spec(prefix, STAGED_SPEC_FILE, SPEC_FILE).map_err(|error| {
+            // Where that fails as well, the next install sees that it is unfinished.
+            let _ = std::fs::rename(prefix, &self.path);
+            failed("rename the spec file in", &prefix.join(METADATA_DIRECTORY))(error)
+        })
     }
 }
 

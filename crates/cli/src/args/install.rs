@@ -1,5 +1,6 @@
 //! `strata install …`, and how several specs relate to each other, which other commands ask too.
 
+use clap::builder::FalseyValueParser;
 use clap::{Args, ValueEnum};
 
 #[derive(Debug, Args)]
@@ -33,6 +34,9 @@ pub(crate) struct Install {
     /// Packages installed at the same time [default: number of cores]
     #[arg(short, long, value_name = "N", alias = "concurrent-packages")]
     pub(crate) jobs: Option<usize>,
+    /// Have the contents of all files on the disk before a package is recorded, so that they outlast a power failure
+    #[arg(long, env = "STRATA_FSYNC", value_parser = FalseyValueParser::new())]
+    pub(crate) fsync: bool,
     /// Say what would be installed, and install nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,

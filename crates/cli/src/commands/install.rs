@@ -82,6 +82,7 @@ impl Installing<'_> {
         let options = InstallOptions {
             jobs: args.jobs.unwrap_or(self.settings.cores),
             count_leftovers: self.global.verbose,
+            flush: args.fsync,
         };
         let summary = install::execute(plan, resolved, mirrors, site, &options, console)?;
         if self.global.verbose {

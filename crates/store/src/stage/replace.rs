@@ -5,7 +5,7 @@
 //! place, [`clean_stale`](super::clean_stale) brings the old one back rather than delete it.
 
 use super::{METADATA_DIRECTORY, SPEC_FILE, STAGED_SPEC_FILE, StageError, StagedPrefix, failed, rename_new};
-use crate::replace_file::sync_directory;
+use crate::flush::ChangedDirectories;
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::ffi::{OsStr, OsString};
@@ -25,11 +25,12 @@ pub struct Replaced {
 }
 
 impl StagedPrefix {
-    /// Makes the tree the prefix `prefix` in place of what is there. The caller holds the prefix's write lock.
+    /// Makes the tree the prefix `prefix` in place of what is there, and adds to `changed` what has to be flushed for that to
+    /// last. The caller holds the prefix's write lock.
     ///
     /// # Errors
     /// If it cannot be done: then what was there is there.
-    pub fn replace(self, prefix: &Path) -> Result<Replaced, StageError> {
+    pub fn replace(self, prefix: &Path, changed: &mut ChangedDirectories) -> Result<Replaced, StageError> {
         let old = match renameat_with(CWD, &self.path, CWD, prefix, RenameFlags::EXCHANGE) {
             Ok(()) => self,
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => self.replace_in_two_steps(prefix)?,
@@ -46,9 +47,8 @@ impl StagedPrefix {
         }
         // `spack reindex` is not to take it for a package. Where that fails it is deleted soon.
         let _ = rename_spec(&replaced.old.path, SPEC_FILE, STAGED_SPEC_FILE);
-        if let Some(parent) = prefix.parent() {
-            sync_directory(parent).map_err(failed("flush", parent))?;
-        }
+        changed.add(&prefix.join(METADATA_DIRECTORY));
+        prefix.parent().into_iter().for_each(|parent| changed.add(parent));
         Ok(replaced)
     }
 
@@ -106,7 +106,7 @@ pub fn finish_name(prefix: &Path) -> io::Result<()> {
     if lacks_name(prefix) { rename_spec(prefix, STAGED_SPEC_FILE, SPEC_FILE) } else { Ok(()) }
 }
 
-fn rename_spec(prefix: &Path, from: &str, to: &str) -> io::Result<()> {
+pub(super) fn rename_spec(prefix: &Path, from: &str, to: &str) -> io::Result<()> {
     let metadata = prefix.join(METADATA_DIRECTORY);
     match std::fs::rename(metadata.join(from), metadata.join(to)) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -181,11 +181,11 @@ mod tests {
     #[test]
     fn a_prefix_is_replaced_and_restored() {
         let place = place();
-        let replaced = staged(&place).replace(&place.prefix).unwrap();
+        let replaced = staged(&place).replace(&place.prefix, &mut ChangedDirectories::default()).unwrap();
         assert_eq!(content(&place), "new");
         replaced.restore().unwrap();
         assert_eq!(content(&place), "old");
-        drop(staged(&place).replace(&place.prefix).unwrap());
+        drop(staged(&place).replace(&place.prefix, &mut ChangedDirectories::default()).unwrap());
         assert_eq!(content(&place), "new");
     }
 

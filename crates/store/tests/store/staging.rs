@@ -8,8 +8,10 @@ use std::process::{Command, Stdio};
 use strata_spec::{Database, Record};
 use strata_store::prefix_state::{PrefixState, prefix_state};
 use strata_store::removal::RemovalError;
-use strata_store::stage::{STAGED_SPEC_FILE, StageError};
-use strata_store::{LockSettings, StageArea, Store, StoreRoot, clean_stale, install_sbang, remove_prefix};
+use strata_store::stage::{STAGED_SPEC_FILE, StageError, StagedPrefix};
+use strata_store::{
+    ChangedDirectories, LockSettings, StageArea, Store, StoreRoot, clean_stale, install_sbang, remove_prefix,
+};
 
 /// The tree of a package from a cache, with its spec file under `spec_file`.
 fn fill(tree: &Path, name: char, spec_file: &str) {
@@ -19,6 +21,12 @@ fn fill(tree: &Path, name: char, spec_file: &str) {
     let spec = format!(r#"{{"spec":{{"_meta":{{"version":5}},"nodes":[{{"hash":"{}"}}]}}}}"#, hash(name));
     std::fs::write(tree.join(".spack").join(spec_file), spec).unwrap();
     std::fs::write(tree.join(".spack/binary_distribution"), "{}").unwrap();
+}
+
+fn commit(staged: StagedPrefix, prefix: &Path) -> Result<(), StageError> {
+    let mut changed = ChangedDirectories::default();
+    staged.commit(prefix, &mut changed)?;
+    changed.flush()
 }
 
 fn area_of(root: &StoreRoot) -> PathBuf {
@@ -46,7 +54,7 @@ fn a_committed_tree_is_the_prefix_and_nothing_else_is_left() {
     fill(staged.path(), 'a', STAGED_SPEC_FILE);
     assert!(staged.path().starts_with(area_of(store.root())));
     assert!(spec_files(dir.path()).is_empty(), "spack reindex would see the staged package");
-    staged.commit(&prefix).unwrap();
+    commit(staged, &prefix).unwrap();
     assert_eq!(std::fs::read_to_string(prefix.join("bin/tool")).unwrap(), "tool");
     assert_eq!(spec_files(dir.path()), [prefix.join(".spack/spec.json")]);
     assert!(!prefix.join(".spack").join(STAGED_SPEC_FILE).exists());
@@ -82,10 +90,29 @@ fn nothing_is_ever_overwritten() {
     for prefix in [empty, file, dangling] {
         let staged = area.stage(&hash('a')).unwrap();
         let path = staged.path().to_path_buf();
-        let error = staged.commit(&prefix).unwrap_err();
+        let error = commit(staged, &prefix).unwrap_err();
         assert!(matches!(&error, StageError::PrefixExists { prefix: p } if *p == prefix), "{error}");
         assert!(!path.exists());
     }
+}
+
+#[test]
+fn a_commit_that_fails_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = new_store(dir.path());
+    let area = StageArea::open(&store).unwrap();
+    let (root, file) = (store.root().root(), store.root().root().join("file"));
+    std::fs::write(&file, "here").unwrap();
+    // The name is longer than any file system takes, which shows after its directories were made.
+    for prefix in [root.join("new/and/new").join("a".repeat(300)), file.join("a"), file.join("and/a")] {
+        let staged = area.stage(&hash('a')).unwrap();
+        fill(staged.path(), 'a', STAGED_SPEC_FILE);
+        let path = staged.path().to_path_buf();
+        let error = commit(staged, &prefix).unwrap_err();
+        assert!(matches!(&error, StageError::Io { .. }), "{error}");
+        assert!(!path.exists() && !root.join("new").exists());
+    }
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), "here");
 }
 
 #[test]
@@ -99,7 +126,7 @@ fn another_file_system_is_named() {
     let other = tempfile::tempdir_in(shared).unwrap();
     let store = new_store(dir.path());
     let staged = StageArea::open(&store).unwrap().stage(&hash('a')).unwrap();
-    let error = staged.commit(&other.path().join("prefix")).unwrap_err();
+    let error = commit(staged, &other.path().join("prefix")).unwrap_err();
     assert!(matches!(error, StageError::OtherFileSystem { .. }), "{error}");
 }
 
@@ -166,7 +193,7 @@ fn many_stage_clean_and_commit_at_once() {
                     fill(staged.path(), 'a', STAGED_SPEC_FILE);
                     assert_eq!(clean_stale(store).unwrap(), 0);
                     let prefix = store.root().root().join(format!("linux-x86_64/{thread}-{number}"));
-                    staged.commit(&prefix).unwrap();
+                    commit(staged, &prefix).unwrap();
                     assert!(prefix.join("bin/tool").exists());
                 }
             });
@@ -195,7 +222,7 @@ fn an_uninstall_that_takes_the_empty_parent_away_does_no_harm() {
         for number in 0..500 {
             let staged = area.stage(&hash('a')).unwrap();
             std::fs::create_dir(staged.path().join(".spack")).unwrap();
-            let outcome = staged.commit(&parent.join(number.to_string()));
+            let outcome = commit(staged, &parent.join(number.to_string()));
             if let Ok(()) = outcome {
                 std::fs::remove_dir_all(parent.join(number.to_string())).unwrap();
             } else {
@@ -221,7 +248,7 @@ fn stranger() {
     let area = StageArea::open(&store).unwrap();
     let staged = area.stage(&hash('a')).unwrap();
     fill(staged.path(), 'a', STAGED_SPEC_FILE);
-    staged.commit(&root.root().join("linux-x86_64/gcc/a")).unwrap();
+    commit(staged, &root.root().join("linux-x86_64/gcc/a")).unwrap();
     assert_eq!(mode(&area_of(&root)), mode(&root.database_directory()));
 }
 

@@ -1,0 +1,241 @@
+//! Making staged packages visible and recording them, dependencies first.
+
+use super::execute::Context;
+use super::package::Staged;
+use super::plan::PlannedInstall;
+use super::workers::Outcome;
+use super::{InstallSummary, Installed};
+use crate::error::Error;
+use crate::report::{Action, Event};
+use crate::resolve::Resolved;
+use crossbeam_channel::Receiver;
+use std::collections::{HashMap, HashSet};
+use std::time::Duration;
+use strata_spec::{DagHash, Database, Node, NodeSource, closure};
+use strata_store::stage::Replaced;
+use strata_store::store::now;
+use strata_store::{ChangedDirectories, LockGuard, NewInstall, Recording, record_installs, remove_prefix};
+
+/// A staged package that waits for what it needs.
+struct Waiting<'p> {
+    planned: &'p PlannedInstall,
+    staged: Box<Staged>,
+    elapsed: Duration,
+    /// Everything it needs at run time.
+    needs: HashSet<DagHash>,
+}
+
+/// What became of packages that were ready.
+#[derive(Default)]
+struct Committed<'p> {
+    done: Vec<(&'p PlannedInstall, Installed, Duration)>,
+    refused: Vec<(&'p PlannedInstall, Error)>,
+    /// The old trees, of which there are two until all is recorded.
+    replaced: Vec<Replaced>,
+    /// Prefixes stay locked until they are recorded.
+    locks: Vec<LockGuard>,
+}
+
+impl<'p> Committed<'p> {
+    /// The package of that hash, if it was refused.
+    fn refused(&self, hash: &DagHash) -> Option<&'p PlannedInstall> {
+        self.refused.iter().map(|(planned, _)| *planned).find(|planned| planned.hash == *hash)
+    }
+}
+
+impl Context<'_> {
+    /// Makes staged packages visible: each once everything it needs is, all that are ready in one transaction.
+    pub(super) fn register<'p>(
+        &self,
+        planned: &'p [PlannedInstall],
+        resolved: &Resolved,
+        results: Receiver<Outcome<'p>>,
+        summary: &mut InstallSummary,
+    ) -> Result<Vec<DagHash>, Error> {
+        let mut waiting: HashMap<&'p DagHash, Waiting<'p>> = HashMap::new();
+        // What is replaced is there all the while: nobody waits for it, lest others wait for us who read it.
+        let mut unfinished: HashSet<&'p DagHash> =
+            planned.iter().filter(|planned| !planned.replaces).map(|planned| &planned.hash).collect();
+        let mut failed: HashSet<&'p DagHash> = HashSet::new();
+        let mut asked_for: Vec<DagHash> = Vec::new();
+        while let Ok(outcome) = results.recv() {
+            for outcome in std::iter::once(outcome).chain(results.try_iter()) {
+                match outcome {
+                    Outcome::Staged(planned, staged, elapsed) => {
+                        let needs = runtime_needs(resolved, planned)?;
+                        waiting.insert(&planned.hash, Waiting { planned, staged, elapsed, needs });
+                    }
+                    Outcome::Present(package) => {
+                        // Whoever was faster may have needed it for something else only.
+                        asked_for.extend(package.explicit.then(|| package.hash.clone()));
+                        unfinished.remove(&package.hash);
+                        summary.present.push(package.label());
+                    }
+                    Outcome::Failed(package, error) => {
+                        unfinished.remove(&package.hash);
+                        failed.insert(&package.hash);
+                        self.failed(package, error, summary);
+                    }
+                }
+            }
+            // `planned` has dependencies first: one pass finds everything that is ready.
+            let mut batch = Vec::new();
+            for package in planned {
+                let Some(Waiting { needs, .. }) = waiting.get(&package.hash) else { continue };
+                let is_failed = |p: &&PlannedInstall| failed.contains(&p.hash) && needs.contains(&p.hash);
+                if let Some(dependency) = planned.iter().find(is_failed) {
+                    waiting.remove(&package.hash);
+                    unfinished.remove(&package.hash);
+                    failed.insert(&package.hash);
+                    self.failed(package, Error::DependencyFailed { dependency: dependency.label() }, summary);
+                } else if !needs.iter().any(|hash| unfinished.contains(hash)) {
+                    unfinished.remove(&package.hash);
+                    batch.extend(waiting.remove(&package.hash));
+                }
+            }
+            if !batch.is_empty() {
+                for (package, error) in self.commit(batch, resolved, summary)? {
+                    failed.insert(&package.hash);
+                    self.failed(package, error, summary);
+                }
+            }
+        }
+        Ok(asked_for)
+    }
+
+    /// Renames the packages into place and records them, all under the database's write lock. Returns those that could not
+    /// appear, and why.
+    fn commit<'p>(
+        &self,
+        batch: Vec<Waiting<'p>>,
+        resolved: &Resolved,
+        summary: &mut InstallSummary,
+    ) -> Result<Vec<(&'p PlannedInstall, Error)>, Error> {
+        if let Some(file_system) = self.file_system {
+            // Before the lock is taken: it takes as long as the disk needs for all that is written by then.
+            file_system.flush()?;
+        }
+        let mut committed = Committed::default();
+        let recorded = self.store.transaction(|database| {
+            let mut installs: Vec<NewInstall<'_>> = Vec::with_capacity(batch.len());
+            let mut changed = ChangedDirectories::default();
+            // Dependencies come first, here too.
+            for waiting in batch {
+                let planned = waiting.planned;
+                let is_there = |hash: &DagHash| {
+                    installs.iter().any(|install| install.node.hash == *hash) || self.is_there(database, hash)
+                };
+                let missing = match waiting.needs.iter().find_map(|hash| committed.refused(hash)) {
+                    Some(dependency) => Some(Error::DependencyFailed { dependency: dependency.label() }),
+                    None => waiting.needs.iter().find(|hash| !is_there(hash)).map(|gone| {
+                        let dependency = resolved.node(gone).map_or_else(|| gone.to_string(), Node::label);
+                        Error::DependencyGone { dependency }
+                    }),
+                };
+                if let Some(error) = missing {
+                    committed.refused.push((planned, error));
+                    continue;
+                }
+                if let Err(error) = appear(waiting, &mut committed, &mut changed) {
+                    committed.refused.push((planned, error));
+                    continue;
+                }
+                if let Some(node) = resolved.node(&planned.hash) {
+                    // A package whose prefix had vanished stays what it was.
+                    let record = database.records.get(&planned.hash).filter(|record| record.installed);
+                    let explicit = planned.explicit || record.is_some_and(|record| record.explicit);
+                    installs.push(NewInstall { node, prefix: planned.prefix.clone(), explicit });
+                }
+            }
+            changed.flush()?;
+            let recording = Recording {
+                root: self.store.root(),
+                prefixes: self.prefixes,
+                below: &self.site.installed,
+                now: now(),
+            };
+            record_installs(database, &recording, resolved, &installs)?;
+            Ok::<_, Error>(())
+        });
+        let Committed { done, refused, replaced, locks } = committed;
+        if let Err(error) = recorded {
+            for old in replaced {
+                // What cannot be put back has been replaced by all of what was to come.
+                let _ = old.restore();
+            }
+            self.take_back(done.iter().map(|(planned, ..)| *planned));
+            return Err(error);
+        }
+        // The old trees are deleted while their prefixes are locked still.
+        drop(replaced);
+        drop(locks);
+        for (planned, installed, elapsed) in done {
+            self.reporter.event(Event::Finished {
+                action: Action::Install,
+                package: &planned.label(),
+                bytes: planned.size,
+                elapsed,
+                detail: &installed.prefix.to_string_lossy(),
+            });
+            summary.installed.push(installed);
+        }
+        Ok(refused)
+    }
+
+    /// Whether the package is installed, here or in a store below.
+    fn is_there(&self, database: &Database, hash: &DagHash) -> bool {
+        match database.records.get(hash) {
+            Some(record) => record.installed,
+            None => self.site.installed.installed_upstream(hash).is_some(),
+        }
+    }
+
+    /// Takes away again what is in its place and could not be recorded, its prefixes still being locked. What cannot
+    /// be taken away is left to the next install, which sees that it is unfinished.
+    fn take_back<'p>(&self, packages: impl Iterator<Item = &'p PlannedInstall>) {
+        let Ok(database) = self.store.read() else { return };
+        for planned in packages {
+            if !database.records.get(&planned.hash).is_some_and(|record| record.installed) {
+                drop(remove_prefix(self.area, self.store.root(), &planned.prefix));
+            }
+        }
+    }
+}
+
+/// Puts a staged package in its place. If that fails nothing of it is left, and what was to be replaced is there.
+fn appear<'p>(
+    waiting: Waiting<'p>,
+    committed: &mut Committed<'p>,
+    changed: &mut ChangedDirectories,
+) -> Result<(), Error> {
+    let Waiting { planned, staged, elapsed, .. } = waiting;
+    let Staged { stage, unpacked, relocated, leftovers, lock } = *staged;
+    committed.locks.push(lock);
+    let replaces = planned.replaces && planned.prefix.symlink_metadata().is_ok();
+    if replaces {
+        committed.replaced.push(stage.replace(&planned.prefix, changed)?);
+    } else {
+        stage.commit(&planned.prefix, changed)?;
+    }
+    let installed = Installed {
+        name: planned.name.clone(),
+        version: planned.version.clone(),
+        hash: planned.hash.to_string(),
+        prefix: planned.prefix.clone(),
+        explicit: planned.explicit,
+        replaced: replaces,
+        files: unpacked.files,
+        bytes: unpacked.bytes,
+        relocated: relocated.files_changed + relocated.links_changed + relocated.shebangs,
+        leftovers: leftovers.by_kind.iter().map(|(kind, files)| (kind.to_string(), files.len())).collect(),
+    };
+    committed.done.push((planned, installed, elapsed));
+    Ok(())
+}
+
+/// The hashes of everything a package needs at run time, itself and externals left out.
+fn runtime_needs(resolved: &Resolved, planned: &PlannedInstall) -> Result<HashSet<DagHash>, Error> {
+    let root: Vec<_> = resolved.node(&planned.hash).into_iter().collect();
+    let nodes = closure(resolved, &root)?;
+    Ok(nodes.into_iter().filter(|n| n.hash != planned.hash).map(|n| n.hash.clone()).collect())
+}
