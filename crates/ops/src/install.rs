@@ -5,6 +5,7 @@
 //! into place and recorded, dependencies before dependents.
 
 mod commit;
+mod downloads;
 mod execute;
 mod fit;
 mod package;

@@ -33,6 +33,7 @@ mod mirrors;
 mod network_file_systems;
 mod pages;
 mod permissions;
+mod power_failures;
 mod push_images;
 mod reference;
 mod reindex;

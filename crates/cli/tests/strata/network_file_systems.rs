@@ -2,7 +2,7 @@
 //! Either there is a clear error or it is said what was done instead; and nobody waits without being told for what.
 
 use crate::support::exit_code::DISK;
-use crate::support::{Ran, World, install, text, tree};
+use crate::support::{Ran, World, install, text, tree, under_strace};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,28 +17,9 @@ fn injected(
     injection: &str,
     arguments: &[&str],
 ) -> Option<Ran> {
-    let works = Command::new("strace")
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=fcntl:error=ENOLCK:when=9999+", "true"])
-        .stderr(Stdio::null())
-        .status();
-    if !works.is_ok_and(|status| status.success()) {
-        golden::skipped(test, "there is no strace, or it may not trace");
-        return None;
-    }
-    let plain = world.command();
-    let mut command = Command::new("strace");
-    command.args(["-f", "-qq", "-o", "/dev/null", "-e", injection]);
-    for file in files {
-        command.arg("-P").arg(file);
-    }
-    // The surroundings are those of the command.
-    for (name, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(name, value),
-            None => command.env_remove(name),
-        };
-    }
-    Some(command.arg(plain.get_program()).args(arguments).output().unwrap().into())
+    let mut options = vec!["-o", "/dev/null", "-e", injection];
+    options.extend(files.iter().flat_map(|file| ["-P", text(file)]));
+    under_strace(test, &options, world.command().args(arguments))
 }
 
 /// A store with one package, and the cache it came from.

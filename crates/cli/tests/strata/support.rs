@@ -3,7 +3,8 @@
 use serde_json::Value;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+use strata_testkit::golden;
 use strata_testkit::sample_store::SampleStore;
 use tempfile::TempDir;
 
@@ -148,4 +149,26 @@ pub(crate) fn tree(root: &Path) -> Vec<PathBuf> {
 /// Whether the tests run as a user who may do anything, as in most containers.
 pub(crate) fn is_root() -> bool {
     rustix::process::geteuid().is_root()
+}
+
+/// Runs a command under strace with these options; none, after saying so, where there is no strace, or it may not trace.
+pub(crate) fn under_strace(test: &str, options: &[&str], plain: &Command) -> Option<Ran> {
+    let works = Command::new("strace")
+        .args(["-f", "-qq", "-o", "/dev/null", "-e", "inject=fcntl:error=ENOLCK:when=9999+", "true"])
+        .stderr(Stdio::null())
+        .status();
+    if !works.is_ok_and(|status| status.success()) {
+        golden::skipped(test, "there is no strace, or it may not trace");
+        return None;
+    }
+    let mut command = Command::new("strace");
+    command.args(["-f", "-qq"]).args(options);
+    // The surroundings are those of the command.
+    for (name, value) in plain.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    Some(command.arg(plain.get_program()).args(plain.get_args()).output().unwrap().into())
 }

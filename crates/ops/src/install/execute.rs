@@ -1,5 +1,6 @@
 //! Installing what a plan says: packages staged in parallel, made visible in dependency order.
 
+use super::downloads::Downloads;
 use super::fit;
 use super::package::Here;
 use super::plan::{InstallPlan, PlannedInstall};
@@ -24,7 +25,7 @@ pub(super) struct Context<'c> {
     pub(super) area: &'c StageArea,
     /// What is to be flushed before anything is recorded, if contents are to be.
     pub(super) file_system: Option<&'c FileSystem>,
-    pub(super) mirrors: &'c [Mirror],
+    pub(super) downloads: &'c Downloads<'c>,
     pub(super) here: &'c Here,
     pub(super) options: &'c InstallOptions,
     pub(super) reporter: &'c dyn Reporter,
@@ -42,7 +43,8 @@ pub fn execute(
     let root = &site.root;
     let here = here(&plan, resolved, site)?;
     let options = &InstallOptions { jobs: options.jobs.max(1), ..*options };
-    fit::check(&plan, mirrors, &here, root, options, reporter)?;
+    let downloads = Downloads::new(mirrors);
+    fit::check(&plan, &downloads, &here, root, options, reporter)?;
 
     let mut summary = InstallSummary { chosen: plan.chosen, present: plan.present, ..Default::default() };
     if plan.to_install.is_empty() && plan.to_mark_explicit.is_empty() {
@@ -64,13 +66,13 @@ pub fn execute(
         prefixes: &plan.prefixes,
         area: &area,
         file_system: file_system.as_ref(),
-        mirrors,
+        downloads: &downloads,
         here: &here,
         options,
         reporter,
     };
 
-    let queue = Mutex::new(Queue::new(&plan.to_install));
+    let queue = Mutex::new(Queue::new(&plan.to_install, &downloads));
     let (outcomes, results) = unbounded();
     let result = std::thread::scope(|scope| {
         for _ in 0..options.jobs.min(plan.to_install.len()) {

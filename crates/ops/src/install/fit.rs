@@ -5,12 +5,12 @@
 //! be too short are all layers read through, without writing, to find out which ones are.
 
 use super::InstallOptions;
+use super::downloads::Downloads;
 use super::package::Here;
 use super::plan::{InstallPlan, PlannedInstall};
 use crate::error::Error;
 use crate::parallel;
 use crate::report::{Event, Reporter};
-use crate::resolve::Mirror;
 use std::convert::Infallible;
 use std::io::{Read, Seek};
 use std::os::unix::ffi::OsStrExt;
@@ -23,7 +23,7 @@ use strata_store::StoreRoot;
 /// Fails if the files of a package cannot be made to name their new places, and says how short a root has to be.
 pub(super) fn check(
     plan: &InstallPlan,
-    mirrors: &[Mirror],
+    downloads: &Downloads<'_>,
     here: &Here,
     root: &StoreRoot,
     options: &InstallOptions,
@@ -35,7 +35,7 @@ pub(super) fn check(
     let mut by_size: Vec<&PlannedInstall> = plan.to_install.iter().collect();
     by_size.sort_by_key(|planned| planned.size);
     // A layer that cannot be read says nothing of the others: installing it will report why.
-    let answer = by_size.into_iter().find_map(|sample| may_fail(sample, mirrors, root).ok());
+    let answer = by_size.into_iter().find_map(|sample| may_fail(sample, downloads, root).ok());
     if !answer.unwrap_or(true) {
         return Ok(());
     }
@@ -43,7 +43,7 @@ pub(super) fn check(
         "Checking that paths fit: the root is not much shorter than the one packages were built for",
     ));
     let misfits = parallel::map(&plan.to_install, options.jobs, |planned| {
-        Ok::<_, Infallible>(misfit(planned, mirrors, here).ok().flatten())
+        Ok::<_, Infallible>(misfit(planned, downloads, here).ok().flatten())
     });
     let mut misfits = misfits.into_iter().flatten().flatten();
     let Some(first) = misfits.next() else { return Ok(()) };
@@ -57,10 +57,10 @@ pub(super) fn check(
 }
 
 /// Whether strings could be too short, judged by the prefix that a package had where it was built.
-fn may_fail(sample: &PlannedInstall, mirrors: &[Mirror], root: &StoreRoot) -> Result<bool, Error> {
-    let repository = &*mirrors[sample.place.mirror].repository;
-    let directories = leading_directories(repository.blob(&sample.place.layer)?)
-        .map_err(|source| Error::Unpack { package: sample.label(), source })?;
+fn may_fail(sample: &PlannedInstall, downloads: &Downloads<'_>, root: &StoreRoot) -> Result<bool, Error> {
+    let directories = downloads.peek(sample, |layer| {
+        leading_directories(layer).map_err(|source| Error::Unpack { package: sample.label(), source })
+    })?;
     let new = sample.prefix.as_os_str().as_bytes();
     let old = directories.iter().find(|path| path.ends_with(sample.hash.as_str()));
     let below_root = sample.prefix.strip_prefix(root.root()).ok().map(|rest| rest.as_os_str().as_bytes());
@@ -81,11 +81,15 @@ struct MisfitPackage {
 }
 
 /// Reads through a layer; what does not fit, if anything.
-fn misfit(planned: &PlannedInstall, mirrors: &[Mirror], here: &Here) -> Result<Option<MisfitPackage>, Error> {
+fn misfit(
+    planned: &PlannedInstall,
+    downloads: &Downloads<'_>,
+    here: &Here,
+) -> Result<Option<MisfitPackage>, Error> {
     let label = planned.label();
     let unpack_error = |source| Error::Unpack { package: label.clone(), source };
     let options = UnpackOptions { limits: Limits::for_layer(planned.place.layer.size), threads: 1 };
-    let mut layer = LayerReader::open(planned, mirrors)?;
+    let mut layer = LayerReader::open(planned, downloads)?;
     let unpacked = read_build_info(layer.rewound()?, &options).map_err(unpack_error)?;
     let map = here.prefix_map(&label, &unpacked.build_info)?;
     if !map.may_fail() {
@@ -114,19 +118,19 @@ fn misfit(planned: &PlannedInstall, mirrors: &[Mirror], here: &Here) -> Result<O
 
 /// A layer that can be read more than once: from a layout each time, from a registry by way of a nameless file.
 enum LayerReader<'m> {
-    Layout(&'m PlannedInstall, &'m Mirror),
+    Layout(&'m PlannedInstall, &'m crate::resolve::Mirror),
     Spooled(std::fs::File),
 }
 
 impl<'m> LayerReader<'m> {
-    fn open(planned: &'m PlannedInstall, mirrors: &'m [Mirror]) -> Result<Self, Error> {
-        let mirror = &mirrors[planned.place.mirror];
+    fn open(planned: &'m PlannedInstall, downloads: &Downloads<'m>) -> Result<Self, Error> {
+        let mirror = downloads.mirror(planned);
         if let Location::Layout { .. } = mirror.repository.url().location() {
             return Ok(Self::Layout(planned, mirror));
         }
         let scratch = std::env::temp_dir();
         let mut file = tempfile::tempfile().map_err(|e| Error::io(&scratch, e))?;
-        let mut blob = mirror.repository.blob(&planned.place.layer)?;
+        let mut blob = downloads.take(planned)?;
         std::io::copy(&mut blob, &mut file).map_err(|e| strata_oci::Error::from_read(e, &scratch))?;
         Ok(Self::Spooled(file))
     }

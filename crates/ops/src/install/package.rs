@@ -1,9 +1,9 @@
 //! One package: fetched, extracted into a staging directory and relocated there, ready to appear.
 
 use super::InstallOptions;
+use super::downloads::Downloads;
 use super::plan::PlannedInstall;
 use crate::error::Error;
-use crate::resolve::Mirror;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -49,19 +49,17 @@ pub(super) struct Staged {
 /// Opens the layer and unpacks it into `destination`.
 fn fetch(
     planned: &PlannedInstall,
-    mirrors: &[Mirror],
+    downloads: &Downloads<'_>,
     destination: &Path,
     threads: usize,
 ) -> Result<Unpacked, Error> {
-    let repository = &*mirrors[planned.place.mirror].repository;
-    let layer = &planned.place.layer;
-    let options = UnpackOptions { limits: Limits::for_layer(layer.size), threads };
-    let unpacked = unpack(repository.blob(layer)?, destination, &options)
+    let options = UnpackOptions { limits: Limits::for_layer(planned.place.layer.size), threads };
+    let unpacked = unpack(downloads.take(planned)?, destination, &options)
         .map_err(|source| Error::Unpack { package: planned.label(), source })?;
     match planned.place.diff_id {
         Some(expected) if expected != Digest::from_sha256(unpacked.diff_id) => Err(Error::DiffId {
             package: planned.label(),
-            place: repository.url().to_string(),
+            place: downloads.mirror(planned).repository.url().to_string(),
             expected,
             found: Digest::from_sha256(unpacked.diff_id),
         }),
@@ -72,7 +70,7 @@ fn fetch(
 /// Stages one package. The caller holds its lock and has seen that it is not installed.
 pub(super) fn stage(
     planned: &PlannedInstall,
-    mirrors: &[Mirror],
+    downloads: &Downloads<'_>,
     here: &Here,
     (store, area): (&StoreRoot, &StageArea),
     options: &InstallOptions,
@@ -81,7 +79,7 @@ pub(super) fn stage(
     let label = planned.label();
     let stage = area.stage(&planned.hash)?;
     let root = stage.path();
-    let unpacked = fetch(planned, mirrors, root, options.jobs)?;
+    let unpacked = fetch(planned, downloads, root, options.jobs)?;
     let metadata = root.join(METADATA_DIRECTORY);
     let spec_file = metadata.join(SPEC_FILE);
     // `spack reindex` takes every directory with a spec file for a package: this one is not one yet.

@@ -1,5 +1,6 @@
 //! The threads that stage packages, and the queue they take them from.
 
+use super::downloads::Downloads;
 use super::execute::Context;
 use super::package::{self, Staged};
 use super::plan::PlannedInstall;
@@ -7,6 +8,7 @@ use crate::error::Error;
 use crate::parallel::lock;
 use crate::report::{Action, Event};
 use crossbeam_channel::Sender;
+use std::cmp::Reverse;
 use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
@@ -38,10 +40,10 @@ pub(super) struct Queue<'p> {
 }
 
 impl<'p> Queue<'p> {
-    /// The biggest come first: what takes longest is not begun last.
-    pub(super) fn new(planned: &'p [PlannedInstall]) -> Self {
+    /// What is on its way already comes first, then the biggest: what takes longest is not begun last.
+    pub(super) fn new(planned: &'p [PlannedInstall], downloads: &Downloads<'_>) -> Self {
         let mut packages: Vec<&PlannedInstall> = planned.iter().collect();
-        packages.sort_by_key(|planned| std::cmp::Reverse(planned.size));
+        packages.sort_by_key(|planned| (!downloads.is_begun(&planned.hash), Reverse(planned.size)));
         Self { packages: packages.into(), busy: 0, busy_since: None, told: false }
     }
 
@@ -107,6 +109,7 @@ impl Context<'_> {
     /// Puts a package whose prefix another process has locked at the end of the queue. When all that is left is
     /// locked, it is said who is waited for, and for how long (`config:package_lock_timeout`) is counted.
     fn put_back<'p>(&self, planned: &'p PlannedInstall, queue: &mut Queue<'p>) -> Result<(), Error> {
+        self.downloads.forget(&planned.hash);
         queue.busy += 1;
         let all_busy = queue.busy > queue.packages.len();
         let since = *queue.busy_since.get_or_insert_with(Instant::now);
@@ -127,10 +130,11 @@ impl Context<'_> {
 
     fn install(&self, planned: &PlannedInstall, guard: LockGuard) -> Result<Option<Staged>, Error> {
         if !package::clear_the_way(self.store, self.area, planned)? {
+            self.downloads.forget(&planned.hash);
             return Ok(None);
         }
         self.reporter.event(Event::Started(Action::Install, &planned.label()));
         let places = (self.store.root(), self.area);
-        package::stage(planned, self.mirrors, self.here, places, self.options, guard).map(Some)
+        package::stage(planned, self.downloads, self.here, places, self.options, guard).map(Some)
     }
 }
