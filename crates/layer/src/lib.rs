@@ -11,6 +11,7 @@ pub mod libraries;
 pub mod links;
 pub mod merge;
 pub mod pack;
+mod prefix_finder;
 pub mod relocate;
 pub mod unpack;
 

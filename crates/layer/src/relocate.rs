@@ -31,6 +31,7 @@ mod bytecode;
 mod c_string;
 pub(crate) mod elf;
 mod fit;
+mod large;
 mod leftovers;
 mod prefix_map;
 mod shebang;

@@ -10,15 +10,14 @@
 //! That condition is one bit that moves along with the bytes ([`blocked_after`]), which is what makes the search
 //! work on pieces of any size.
 
-use aho_corasick::{AhoCorasick, BuildError, Input, MatchKind};
+use aho_corasick::BuildError;
+
+use crate::prefix_finder::{PrefixFinder, blocked_after};
 
 /// The prefixes, ready to be searched for.
 #[derive(Debug)]
 pub(crate) struct PrefixSearch {
-    /// Nothing when there is nothing to look for.
-    automaton: Option<AhoCorasick>,
-    /// Bytes of the longest prefix.
-    longest: usize,
+    finder: PrefixFinder,
 }
 
 /// Where the search in one stream stands.
@@ -33,35 +32,28 @@ pub(crate) struct SearchState {
 impl PrefixSearch {
     /// Prepares to look for `prefixes`, of which empty ones are ignored.
     pub(crate) fn new(prefixes: &[Vec<u8>]) -> Result<Self, BuildError> {
-        let sought: Vec<&[u8]> = prefixes.iter().map(Vec::as_slice).filter(|p| !p.is_empty()).collect();
-        let longest = sought.iter().map(|p| p.len()).max().unwrap_or(0);
-        let automaton = match sought.is_empty() {
-            true => None,
-            false => Some(AhoCorasick::builder().match_kind(MatchKind::LeftmostFirst).build(sought)?),
-        };
-        Ok(Self { automaton, longest })
+        Ok(Self { finder: PrefixFinder::new(prefixes.iter().map(Vec::as_slice))? })
     }
 
     /// Whether `text` starts with one of the prefixes.
     pub(crate) fn is_at_start(&self, text: &[u8]) -> bool {
-        self.automaton.as_ref().and_then(|a| a.find(text)).is_some_and(|found| found.start() == 0)
+        self.finder.at_start(text).is_some()
     }
 
     /// Takes the next piece of a stream; true if a prefix matches in it or across its beginning.
     pub(crate) fn feed(&self, state: &mut SearchState, piece: &[u8]) -> bool {
-        let Some(automaton) = &self.automaton else { return false };
-        let keep = self.longest - 1;
+        let Some(keep) = self.finder.longest().checked_sub(1) else { return false };
 
         // Occurrences that begin in the tail and end in the piece.
         let mut joined = std::mem::take(&mut state.tail);
         let tail_len = joined.len();
         joined.extend_from_slice(&piece[..piece.len().min(keep)]);
-        if matches_in(automaton, &joined, tail_len, state.blocked) {
+        if self.matches_in(&joined, tail_len, state.blocked) {
             return true;
         }
         // Occurrences within the piece.
         let blocked_at_piece = blocked_after(state.blocked, &joined[..tail_len]);
-        if matches_in(automaton, piece, piece.len(), blocked_at_piece) {
+        if self.matches_in(piece, piece.len(), blocked_at_piece) {
             return true;
         }
         if piece.len() >= keep {
@@ -77,31 +69,25 @@ impl PrefixSearch {
         state.tail = joined;
         false
     }
-}
 
-/// Whether an occurrence that begins before `end` counts, given whether one at the first byte would be blocked.
-fn matches_in(automaton: &AhoCorasick, bytes: &[u8], end: usize, mut blocked: bool) -> bool {
-    let mut known = 0; // `blocked` holds for this position
-    let mut from = 0;
-    while from < end {
-        let Some(found) = automaton.find(Input::new(bytes).range(from..)) else { return false };
-        if found.start() >= end {
-            return false;
+    /// Whether an occurrence that begins before `end` counts, given whether one at the first byte would be blocked.
+    fn matches_in(&self, bytes: &[u8], end: usize, mut blocked: bool) -> bool {
+        let mut known = 0; // `blocked` holds for this position
+        let mut from = 0;
+        while from < end {
+            let Some(found) = self.finder.find(bytes, from) else { return false };
+            if found.start >= end {
+                return false;
+            }
+            blocked = blocked_after(blocked, &bytes[known..found.start]);
+            if !blocked {
+                return true;
+            }
+            known = found.start;
+            from = found.start + 1; // another prefix may begin inside this occurrence
         }
-        blocked = blocked_after(blocked, &bytes[known..found.start()]);
-        if !blocked {
-            return true;
-        }
-        known = found.start();
-        from = found.start() + 1; // another prefix may begin inside this occurrence
+        false
     }
-    false
-}
-
-/// Whether an occurrence right after `bytes` is blocked, given whether one right before them would be.
-fn blocked_after(before: bool, bytes: &[u8]) -> bool {
-    let is_word = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-');
-    bytes.iter().rev().find(|byte| !is_word(byte)).map_or(before, |&byte| byte == b'/')
 }
 
 #[cfg(test)]

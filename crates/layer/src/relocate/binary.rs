@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::c_string::{CStringError, replace_c_strings_outside};
+use super::c_string::{CStringError, replace_c_strings_before};
 use super::elf::{self, Edit, GrowError};
 use super::prefix_map::PrefixMap;
 
@@ -33,7 +33,8 @@ pub(super) fn relocate_binary(map: &PrefixMap, bytes: &mut Vec<u8>) -> Result<Bi
         return Ok(BinaryEdit { changed: Vec::new(), grown: false });
     }
     let Edit { mut changed, settled, grown } = elf::substitute(map, bytes)?;
-    replace_c_strings_outside(map, bytes, &settled, &mut changed)?;
+    let length = bytes.len();
+    replace_c_strings_before(map, bytes, length, &settled, &mut changed)?;
     Ok(BinaryEdit { changed: coalesce(changed), grown })
 }
 

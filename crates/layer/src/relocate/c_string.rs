@@ -48,22 +48,25 @@ pub enum CStringError {
 /// At the first string that cannot be changed; `bytes` may by then be changed in part and must not be used.
 pub fn replace_c_strings(map: &PrefixMap, bytes: &mut [u8]) -> Result<bool, CStringError> {
     let mut changed = Vec::new();
-    replace_c_strings_outside(map, bytes, &[], &mut changed)?;
+    let length = bytes.len();
+    replace_c_strings_before(map, bytes, length, &[], &mut changed)?;
     Ok(!changed.is_empty())
 }
 
-/// As [`replace_c_strings`], but skips what starts in one of the `settled` ranges (strings that an earlier step
-/// already wrote: a new path may well contain an old prefix), and adds the ranges it wrote to `changed`.
-pub(super) fn replace_c_strings_outside(
+/// As [`replace_c_strings`], but for those that start before `before`; skips what starts in one of the `settled` ranges
+/// (strings that an earlier step already wrote: a new path may well contain an old prefix), and adds the ranges it wrote to
+/// `changed`. Returns how many bytes are done with, at least `before`.
+pub(super) fn replace_c_strings_before(
     map: &PrefixMap,
     bytes: &mut [u8],
+    before: usize,
     settled: &[Range<usize>],
     changed: &mut Vec<Range<usize>>,
-) -> Result<(), CStringError> {
+) -> Result<usize, CStringError> {
     let mut from = 0;
     // Writing before searching on is the same as searching the original: a replacement stays within its match,
     // and the search never looks back behind the end of a match.
-    while let Some(found) = CString::find(map, bytes, from, settled) {
+    while let Some(found) = CString::find(map, bytes, from, settled).filter(|found| found.start < before) {
         let PrefixPair { old, new } = &map.pairs()[found.pair];
         let written = match found.how(old, new) {
             How::PadFront => {
@@ -89,7 +92,7 @@ pub(super) fn replace_c_strings_outside(
         changed.push(written);
         from = found.end;
     }
-    Ok(())
+    Ok(from.max(before))
 }
 
 /// An old prefix in a binary file and what follows it.
@@ -130,7 +133,7 @@ impl CString {
             }
             let window = &bytes[found.end..bytes.len().min(found.end + SUFFIX_SAFETY + 1)];
             let end = window.iter().position(|&byte| byte == 0).map_or(found.end, |nul| found.end + nul + 1);
-            return Some(CString { start: found.start, prefix_end: found.end, end, pair: found.pair });
+            return Some(CString { start: found.start, prefix_end: found.end, end, pair: found.place });
         }
     }
 
@@ -218,7 +221,7 @@ mod tests {
         let map = PrefixMap::new([("/a", "/b")]).unwrap();
         let mut bytes = b"/a/123456789/a/123456789/a".to_vec();
         let mut changed = Vec::new();
-        replace_c_strings_outside(&map, &mut bytes, &[0..24, 40..50], &mut changed).unwrap();
+        replace_c_strings_before(&map, &mut bytes, 26, &[0..24, 40..50], &mut changed).unwrap();
         assert_eq!(bytes, b"/a/123456789/a/123456789/b");
         assert_eq!((changed.len(), changed[0].clone()), (1, 24..26));
     }

@@ -6,14 +6,15 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::fs::File;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use aho_corasick::{AhoCorasick, MatchKind};
-
 use super::RelocateError;
+use super::large::{WINDOW, Window};
 use super::prefix_map::PrefixMap;
+use crate::prefix_finder::PrefixFinder;
 
 /// A kind of file that may still name an old prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -68,11 +69,8 @@ impl fmt::Display for LeftoverKind {
 /// If a file or directory cannot be read.
 pub fn leftovers(root: &Path, map: &PrefixMap) -> Result<Leftovers, RelocateError> {
     let mut leftovers = Leftovers::default();
-    let pairs = map.pairs();
-    let patterns = pairs.iter().map(|pair| &pair.old).chain(pairs.iter().map(|pair| &pair.new));
-    // Longest: a new prefix that begins with an old one hides it.
-    let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
-    let Ok(finder) = finder else { return Ok(leftovers) };
+    let Ok(search) = Search::new(map) else { return Ok(leftovers) };
+    let mut buffer = Vec::new();
     let mut seen = HashSet::new();
     let mut directories = vec![PathBuf::new()];
     while let Some(directory) = directories.pop() {
@@ -88,11 +86,11 @@ pub fn leftovers(root: &Path, map: &PrefixMap) -> Result<Leftovers, RelocateErro
                 if metadata.nlink() > 1 && !seen.insert((metadata.dev(), metadata.ino())) {
                     continue;
                 }
-                let bytes = std::fs::read(root.join(&path)).map_err(|source| io_error(&path, source))?;
-                let count =
-                    finder.find_iter(&bytes).filter(|found| found.pattern().as_usize() < pairs.len()).count();
-                if count > 0 {
-                    leftovers.by_kind.entry(kind_of(&path, &bytes)).or_default().push((path, count));
+                let looked_at = File::open(root.join(&path))
+                    .and_then(|file| search.look_at(&path, file, WINDOW, &mut buffer))
+                    .map_err(|source| io_error(&path, source))?;
+                if let (kind, count @ 1..) = looked_at {
+                    leftovers.by_kind.entry(kind).or_default().push((path, count));
                 }
             }
         }
@@ -101,29 +99,79 @@ pub fn leftovers(root: &Path, map: &PrefixMap) -> Result<Leftovers, RelocateErro
     Ok(leftovers)
 }
 
+/// Looks for the old prefixes, and for the new ones that hide them.
+struct Search {
+    finder: PrefixFinder,
+    /// For each prefix of the finder, whether it is an old one.
+    is_old: Vec<bool>,
+}
+
+impl Search {
+    fn new(map: &PrefixMap) -> Result<Search, aho_corasick::BuildError> {
+        let old = map.pairs().iter().map(|pair| (&pair.old[..], true));
+        let new = map.pairs().iter().map(|pair| (&pair.new[..], false));
+        let mut prefixes: Vec<(&[u8], bool)> = old.chain(new).collect();
+        // The longest first: a new prefix that begins with an old one hides it.
+        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let finder = PrefixFinder::new(prefixes.iter().map(|&(prefix, _)| prefix))?;
+        Ok(Search { finder, is_old: prefixes.iter().map(|&(_, is_old)| is_old).collect() })
+    }
+
+    /// The kind of a file, and how often it names an old prefix.
+    fn look_at(
+        &self,
+        path: &Path,
+        content: impl io::Read,
+        window: usize,
+        buffer: &mut Vec<u8>,
+    ) -> io::Result<(LeftoverKind, usize)> {
+        let sight = self.finder.longest();
+        let mut window = Window::new(content, window.max(2 * sight).max(16), buffer)?;
+        let mut kind = kind_of(path, window.bytes());
+        let mut count = 0;
+        loop {
+            let decided = window.decided(sight);
+            let bytes = &*window.bytes();
+            let mut from = 0;
+            while let Some(found) = self.finder.find(bytes, from).filter(|found| found.start < decided) {
+                count += usize::from(self.is_old[found.place]);
+                from = found.end;
+            }
+            if kind == LeftoverKind::Text && memchr::memchr(0, bytes).is_some() {
+                kind = LeftoverKind::Other;
+            }
+            if window.is_last() {
+                return Ok((kind, count));
+            }
+            window.advance(from.max(decided))?;
+        }
+    }
+}
+
 fn io_error(path: &Path, source: io::Error) -> RelocateError {
     RelocateError::Io { action: "read", path: path.to_owned(), source }
 }
 
-fn kind_of(path: &Path, bytes: &[u8]) -> LeftoverKind {
-    if bytes.starts_with(b"\x7fELF") {
+/// The kind of a file by its name and first bytes; text if nothing speaks against it.
+fn kind_of(path: &Path, start: &[u8]) -> LeftoverKind {
+    if start.starts_with(b"\x7fELF") {
         LeftoverKind::Elf
-    } else if bytes.starts_with(b"!<arch>\n") {
+    } else if start.starts_with(b"!<arch>\n") {
         LeftoverKind::StaticArchive
     } else if path.extension().is_some_and(|extension| extension == "pyc") {
         LeftoverKind::PythonBytecode
-    } else if bytes.starts_with(&[0x1a, 0x01]) || bytes.starts_with(&[0x1e, 0x02]) {
+    } else if start.starts_with(&[0x1a, 0x01]) || start.starts_with(&[0x1e, 0x02]) {
         // term(5): octal 0432, and 01036 for 32-bit numbers.
         LeftoverKind::Terminfo
-    } else if memchr::memchr(0, bytes).is_none() {
-        LeftoverKind::Text
     } else {
-        LeftoverKind::Other
+        LeftoverKind::Text
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -165,5 +213,21 @@ mod tests {
         ];
         assert_eq!(found, expected.map(|(name, count)| (name.to_owned(), count)));
         assert_eq!(leftovers.files(), 7);
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn the_size_of_the_window_does_not_matter(
+            pairs in prop::collection::vec(("/[ab/]{0,4}", "(/[ab/]{0,4}|/ab/a)"), 1..4),
+            text in "([/ab]|/a|/a/b|\0){0,80}",
+            size in 1usize..24,
+        ) {
+            let map = PrefixMap::new(pairs).unwrap();
+            let search = Search::new(&map).unwrap();
+            let mut buffer = Vec::new();
+            let mut look_at = |size| search.look_at(Path::new("x"), text.as_bytes(), size, &mut buffer).unwrap();
+            prop_assert_eq!(look_at(size), look_at(1000));
+        }
     }
 }

@@ -6,17 +6,15 @@
 
 use std::collections::HashMap;
 
-use aho_corasick::{AhoCorasick, Input, MatchKind, StartKind};
-
 use super::c_string::SUFFIX_SAFETY;
 use crate::build_info::BuildInfo;
+use crate::prefix_finder::{Found, PrefixFinder};
 
 /// Ordered (old prefix, new prefix) pairs, with a searcher over the old ones.
 #[derive(Clone, Debug)]
 pub struct PrefixMap {
     pairs: Vec<PrefixPair>,
-    /// Absent when there is nothing to replace.
-    finder: Option<AhoCorasick>,
+    finder: PrefixFinder,
 }
 
 /// An old prefix and what replaces it; both absolute paths.
@@ -44,17 +42,6 @@ pub enum PrefixMapError {
         #[source]
         source: Box<aho_corasick::BuildError>,
     },
-}
-
-/// An old prefix found in some bytes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Found {
-    /// Offset of its first byte.
-    pub(super) start: usize,
-    /// Offset past its last byte.
-    pub(super) end: usize,
-    /// Which pair, as an index into [`PrefixMap::pairs`].
-    pub(super) pair: usize,
 }
 
 impl PrefixMap {
@@ -85,15 +72,8 @@ impl PrefixMap {
             }
         }
         ordered.retain(|pair| pair.old != pair.new);
-        let finder = if ordered.is_empty() {
-            None
-        } else {
-            let built = AhoCorasick::builder()
-                .match_kind(MatchKind::LeftmostFirst)
-                .start_kind(StartKind::Unanchored)
-                .build(ordered.iter().map(|pair| &pair.old));
-            Some(built.map_err(|source| PrefixMapError::TooMany { source: Box::new(source) })?)
-        };
+        let finder = PrefixFinder::new(ordered.iter().map(|pair| &pair.old[..]))
+            .map_err(|source| PrefixMapError::TooMany { source: Box::new(source) })?;
         Ok(PrefixMap { pairs: ordered, finder })
     }
 
@@ -136,14 +116,14 @@ impl PrefixMap {
 
     /// Whether an old prefix occurs anywhere in `bytes`.
     pub fn occurs_in(&self, bytes: &[u8]) -> bool {
-        self.finder.as_ref().is_some_and(|finder| finder.is_match(bytes))
+        self.find(bytes, 0).is_some()
     }
 
     /// `bytes` with the old prefix they start with replaced, or `None` if they start with none. For the target of a
     /// link, one entry of an RPATH, an interpreter.
     pub fn replace_start(&self, bytes: &[u8]) -> Option<Vec<u8>> {
-        let pair = self.pairs.iter().find(|pair| bytes.starts_with(&pair.old))?;
-        Some([&pair.new, &bytes[pair.old.len()..]].concat())
+        let (pair, length) = self.finder.at_start(bytes)?;
+        Some([&self.pairs[pair].new, &bytes[length..]].concat())
     }
 
     /// Whether some pair can fail to be written into a C string: it makes the string longer, or at most
@@ -155,14 +135,14 @@ impl PrefixMap {
         })
     }
 
-    /// The leftmost occurrence of an old prefix that starts at or after `from`.
+    /// The leftmost occurrence of an old prefix that starts at or after `from`; its place is that of its pair.
     pub(super) fn find(&self, bytes: &[u8], from: usize) -> Option<Found> {
-        let finder = self.finder.as_ref()?;
-        if from > bytes.len() {
-            return None;
-        }
-        let found = finder.find(Input::new(bytes).range(from..))?;
-        Some(Found { start: found.start(), end: found.end(), pair: found.pattern().as_usize() })
+        self.finder.find(bytes, from)
+    }
+
+    /// Bytes of the longest old prefix; 0 if there is none.
+    pub(super) fn longest(&self) -> usize {
+        self.finder.longest()
     }
 }
 
@@ -198,7 +178,7 @@ mod tests {
     fn the_first_pair_wins_even_if_a_later_one_is_longer() {
         let map = PrefixMap::new([("/a", "/x"), ("/a/b", "/y")]).unwrap();
         assert_eq!(map.replace_start(b"/a/b/c").unwrap(), b"/x/b/c");
-        assert_eq!(map.find(b".../a/b", 0), Some(Found { start: 3, end: 5, pair: 0 }));
+        assert_eq!(map.find(b".../a/b", 0), Some(Found { start: 3, end: 5, place: 0 }));
         let map = PrefixMap::new([("/a/b", "/y"), ("/a", "/x")]).unwrap();
         assert_eq!(map.replace_start(b"/a/b/c").unwrap(), b"/y/c");
         assert_eq!(map.replace_start(b"/a/c").unwrap(), b"/x/c");

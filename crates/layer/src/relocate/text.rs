@@ -1,6 +1,7 @@
 //! Prefixes in text files: one pass, the file may change its length.
 
 use super::prefix_map::PrefixMap;
+use crate::prefix_finder::{Found, blocked_after, is_word};
 
 /// Replaces the old prefixes in `text`; `None` if nothing matches.
 ///
@@ -29,24 +30,15 @@ pub(super) fn replace_text_within(
     let most = text.len().saturating_add(growth);
     let mut replaced = Vec::new();
     let mut copied = 0;
-    let mut from = 0;
-    while let Some(found) = map.find(text, from) {
-        let run = if starts_a_path(text, found.start) {
-            if replaced.is_empty() {
-                replaced.reserve(text.len());
-            }
-            replaced.extend_from_slice(&text[copied..found.start]);
-            replaced.extend_from_slice(&map.pairs()[found.pair].new);
-            if replaced.len() > most {
-                return Err(GrowsTooMuch);
-            }
-            copied = found.end;
-            found.end
-        } else {
-            found.start
-        };
-        from = text[run..].iter().position(|&byte| !in_path(byte)).map_or(text.len(), |length| run + length);
-    }
+    Replacement::default().go_on(map, text, text.len(), |found| {
+        if replaced.is_empty() {
+            replaced.reserve(text.len());
+        }
+        replaced.extend_from_slice(&text[copied..found.start]);
+        replaced.extend_from_slice(&map.pairs()[found.place].new);
+        copied = found.end;
+        if replaced.len() > most { Err(GrowsTooMuch) } else { Ok(()) }
+    })?;
     if copied == 0 {
         return Ok(None);
     }
@@ -57,19 +49,54 @@ pub(super) fn replace_text_within(
     Ok(Some(replaced))
 }
 
-/// Whether the `/` at `slash` may begin a prefix: before it and the word it may be glued to there is no `/`.
-fn starts_a_path(text: &[u8], slash: usize) -> bool {
-    text[..slash].iter().rev().find(|&&byte| !in_word(byte)) != Some(&b'/')
+/// Where the replacement stands in a text that comes in pieces.
+#[derive(Debug, Default)]
+pub(super) struct Replacement {
+    /// Whether a prefix at the next byte would be the tail of another path.
+    blocked: bool,
+    /// Whether the next byte may belong to a run that is not searched.
+    in_run: bool,
 }
 
-/// `[\w\-_]` of a bytes pattern: ASCII only.
-fn in_word(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-'
+impl Replacement {
+    /// Goes on with `text`, and hands over what is to be replaced of all that starts before `before`; returns how many bytes
+    /// are done with, at least `before`.
+    pub(super) fn go_on<E>(
+        &mut self,
+        map: &PrefixMap,
+        text: &[u8],
+        before: usize,
+        mut replace: impl FnMut(Found) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let mut from = 0;
+        loop {
+            if self.in_run {
+                let Some(length) = text[from..].iter().position(|&byte| !in_path(byte)) else {
+                    from = text.len();
+                    break;
+                };
+                from += length;
+                self.in_run = false;
+            }
+            let Some(found) = map.find(text, from).filter(|found| found.start < before) else {
+                from = from.max(before);
+                break;
+            };
+            from = found.start;
+            if !blocked_after(self.blocked, &text[..found.start]) {
+                replace(found)?;
+                from = found.end;
+            }
+            self.in_run = true;
+        }
+        self.blocked = blocked_after(self.blocked, &text[..from]);
+        Ok(from)
+    }
 }
 
 /// `[\w\-_/]`.
 fn in_path(byte: u8) -> bool {
-    in_word(byte) || byte == b'/'
+    is_word(byte) || byte == b'/'
 }
 
 #[cfg(test)]
@@ -131,7 +158,7 @@ mod tests {
         'positions: while at < text.len() {
             if at == 0 || !in_path(text[at - 1]) {
                 for lazy in 0..=text.len() - at {
-                    if lazy > 0 && !in_word(text[at + lazy - 1]) {
+                    if lazy > 0 && !is_word(text[at + lazy - 1]) {
                         break;
                     }
                     let rest = &text[at + lazy..];

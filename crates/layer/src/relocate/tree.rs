@@ -152,9 +152,8 @@ fn read(
 
 /// Whether an old prefix occurs in what `reader` has left, looked for piece by piece in `buffer`.
 fn occurs_in(map: &PrefixMap, reader: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    let longest = map.pairs().iter().map(|pair| pair.old.len()).max().unwrap_or(0);
     // A prefix may begin at the end of one piece and end in the next.
-    let keep = longest.saturating_sub(1);
+    let keep = map.longest().saturating_sub(1);
     buffer.resize(keep + PIECE, 0);
     let mut kept = 0;
     loop {
