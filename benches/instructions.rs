@@ -9,7 +9,7 @@
 //! AVX2 if the real one has it, and never AVX-512 or SHA instructions. So the limits hold on any x86-64 machine with AVX2.
 //!
 //! Inputs are made outside of what is counted, and are the same each time. Only the thread that calls is counted, but for
-//! [`member_compression`], where others do the work: that counts the whole process.
+//! [`member_compression`], where others do the work: that counts the whole process, making its input included.
 
 // The macros make items that are public.
 #![allow(missing_docs)]
