@@ -30,6 +30,7 @@ mod binary;
 mod bytecode;
 mod c_string;
 pub(crate) mod elf;
+mod file;
 mod fit;
 mod large;
 mod leftovers;

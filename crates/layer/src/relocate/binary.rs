@@ -39,7 +39,7 @@ pub(super) fn relocate_binary(map: &PrefixMap, bytes: &mut Vec<u8>) -> Result<Bi
 }
 
 /// Ranges in order, without overlaps; those a page or less apart are joined, because one write is cheaper than two.
-fn coalesce(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
+pub(super) fn coalesce(mut ranges: Vec<Range<usize>>) -> Vec<Range<usize>> {
     ranges.sort_unstable_by_key(|range| range.start);
     let mut joined: Vec<Range<usize>> = Vec::new();
     for range in ranges.into_iter().filter(|range| !range.is_empty()) {

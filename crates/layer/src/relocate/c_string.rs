@@ -56,6 +56,8 @@ pub fn replace_c_strings(map: &PrefixMap, bytes: &mut [u8]) -> Result<bool, CStr
 /// As [`replace_c_strings`], but for those that start before `before`; skips what starts in one of the `settled` ranges
 /// (strings that an earlier step already wrote: a new path may well contain an old prefix), and adds the ranges it wrote to
 /// `changed`. Returns how many bytes are done with, at least `before`.
+///
+/// The bytes must go on for [`sight`] bytes from the last before `before`, unless the file ends there.
 pub(super) fn replace_c_strings_before(
     map: &PrefixMap,
     bytes: &mut [u8],
@@ -93,6 +95,11 @@ pub(super) fn replace_c_strings_before(
         from = found.end;
     }
     Ok(from.max(before))
+}
+
+/// How many bytes have to be known to decide what becomes of the first.
+pub(super) fn sight(map: &PrefixMap) -> usize {
+    map.longest() + SUFFIX_SAFETY + 1
 }
 
 /// An old prefix in a binary file and what follows it.

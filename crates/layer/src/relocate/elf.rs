@@ -5,6 +5,7 @@
 
 mod displace;
 mod grow;
+mod image;
 mod layout;
 mod needed;
 mod parse;
@@ -13,12 +14,14 @@ mod sharing;
 use std::ops::Range;
 
 pub use grow::GrowError;
+use image::Image;
+pub(super) use image::{FileImage, ImageMut};
 pub(crate) use needed::{Kind, Needs, kind, needs};
 use parse::Elf;
 
 use super::prefix_map::PrefixMap;
 
-/// What was done to the bytes of a file. Ranges are of file offsets, unordered, and may overlap.
+/// What was done to the bytes of an image. Ranges are of file offsets, unordered, and may overlap.
 #[derive(Debug, Default)]
 pub(super) struct Edit {
     /// What was written.
@@ -46,12 +49,12 @@ struct Change {
 /// patchelf call turns RUNPATH into RPATH, and removes the RPATH when only the interpreter has to grow).
 ///
 /// A file that is no ELF file for us is left alone.
-pub(super) fn substitute(map: &PrefixMap, bytes: &mut Vec<u8>) -> Result<Edit, GrowError> {
+pub(super) fn substitute(map: &PrefixMap, image: &mut impl ImageMut) -> Result<Edit, GrowError> {
     let mut edit = Edit::default();
-    let Some(elf) = Elf::parse(bytes) else { return Ok(edit) };
-    let rpath = rpath_change(map, &elf, bytes);
+    let Some(elf) = Elf::parse(image) else { return Ok(edit) };
+    let rpath = rpath_change(map, &elf, image);
     let interpreter = elf.interpreter.clone().and_then(|old| {
-        let new = map.replace_start(&bytes[old.clone()])?;
+        let new = map.replace_start(&image.part(old.clone())?)?;
         Some(Change { moves: new.len() > old.len(), old, new })
     });
     let mut moved: [Option<Vec<u8>>; 2] = [None, None];
@@ -60,8 +63,10 @@ pub(super) fn substitute(map: &PrefixMap, bytes: &mut Vec<u8>) -> Result<Edit, G
             Some(Change { new, moves: true, .. }) => *moved = Some(new),
             Some(Change { old, new, .. }) => {
                 let end = old.start + new.len();
-                bytes[old.start..end].copy_from_slice(&new);
-                bytes[end..old.end].fill(0);
+                let mut padded = new;
+                padded.resize(old.len(), 0);
+                // Reading found it there, so it lies in the image.
+                let _ = image.write(old.start, &padded);
                 edit.settled.push(old.start..end);
                 edit.changed.push(old);
             }
@@ -71,15 +76,15 @@ pub(super) fn substitute(map: &PrefixMap, bytes: &mut Vec<u8>) -> Result<Edit, G
     let [rpath, interpreter] = moved;
     if rpath.is_some() || interpreter.is_some() {
         // After writing what fits, because growing may move the bytes it was written to.
-        grow::grow(bytes, &elf, rpath.as_deref(), interpreter.as_deref(), &mut edit)?;
+        grow::grow(image, &elf, rpath.as_deref(), interpreter.as_deref(), &mut edit)?;
     }
     Ok(edit)
 }
 
-fn rpath_change(map: &PrefixMap, elf: &Elf, bytes: &[u8]) -> Option<Change> {
+fn rpath_change(map: &PrefixMap, elf: &Elf, image: &impl Image) -> Option<Change> {
     let rpath = elf.rpath.as_ref()?;
     let strings = elf.strings.as_ref()?;
-    let old = &bytes[rpath.range.clone()];
+    let old = image.part(rpath.range.clone())?;
     let mut replaced = false;
     let entries: Vec<Vec<u8>> = old
         .split(|&byte| byte == b':')
@@ -97,7 +102,7 @@ fn rpath_change(map: &PrefixMap, elf: &Elf, bytes: &[u8]) -> Option<Change> {
     }
     let new = entries.join(&b':');
     let moves = new.len() > old.len()
-        || sharing::first_shared_byte(elf, bytes, strings, rpath).is_some_and(|shared| {
+        || sharing::first_shared_byte(elf, image, strings, rpath).is_some_and(|shared| {
             // Strings that share the tail do not mind if the tail stays what and where it is.
             shared == 0 || new.len() < old.len() || new[shared..] != old[shared..]
         });

@@ -1,14 +1,22 @@
 //! Whether a package can be relocated to a root, before anything is written; and if not, to which it could.
 
 use std::fmt;
+use std::fs::File;
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::c_string::{CString, How};
-use super::elf::{self, GrowError};
+use super::c_string::{CString, How, sight};
+use super::elf::{self, FileImage, GrowError};
+use super::file::LARGE;
+use super::large::{WINDOW, Window, within};
 use super::prefix_map::{PrefixMap, PrefixPair, last};
 use super::shebang::SHEBANG_LIMIT;
 
 const SBANG_BELOW_ROOT: &[u8] = b"/bin/sbang";
+
+/// How much of a string that does not fit is kept for the message, in bytes.
+const STRING_KEPT: usize = 200;
 
 /// Looks at binary files one by one and gathers what would fail under a root.
 ///
@@ -87,16 +95,72 @@ impl<'a> Fit<'a> {
                 return;
             }
         };
-        let mut fits = true;
+        let mut misfit = None;
+        self.check_strings(path, &scratch, scratch.len(), &settled, &mut misfit);
+        self.misfits.extend(misfit);
+    }
+
+    /// As [`Fit::check`], for a file on disk, which may be of any size: a large one is not held in memory.
+    ///
+    /// # Errors
+    /// If it cannot be read.
+    pub fn check_file(&mut self, path: &Path, file: &File) -> io::Result<()> {
+        if file.metadata()?.len() > LARGE {
+            return self.check_in_windows(path, file, WINDOW);
+        }
+        let mut bytes = Vec::new();
+        io::Read::read_to_end(&mut &*file, &mut bytes)?;
+        self.check(path, &bytes);
+        Ok(())
+    }
+
+    fn check_in_windows(&mut self, path: &Path, file: &File, window: usize) -> io::Result<()> {
+        let mut image = FileImage::new(file)?;
+        let substituted = elf::substitute(self.map, &mut image);
+        image.check()?;
+        let settled = match substituted {
+            Ok(edit) => edit.settled,
+            Err(cause) => {
+                self.misfits.push(Misfit::Elf { path: path.to_owned(), cause });
+                return Ok(());
+            }
+        };
+        let sight = sight(self.map).max(STRING_KEPT);
+        let mut buffer = Vec::new();
+        let mut window = Window::new(image.reader(), window.max(2 * sight), &mut buffer)?;
+        let mut misfit = None;
+        loop {
+            let settled = within(&settled, window.start());
+            let before = window.decided(sight);
+            let done = self.check_strings(path, window.bytes(), before, &settled, &mut misfit);
+            if window.is_last() {
+                self.misfits.extend(misfit);
+                return Ok(());
+            }
+            window.advance(done)?;
+        }
+    }
+
+    /// Looks at the strings that start before `before`; returns how many bytes are done with. The first that does not fit
+    /// becomes the `misfit`, if there is none yet.
+    fn check_strings(
+        &mut self,
+        path: &Path,
+        bytes: &[u8],
+        before: usize,
+        settled: &[Range<usize>],
+        misfit: &mut Option<Misfit>,
+    ) -> usize {
         let mut from = 0;
-        while let Some(found) = CString::find(self.map, &scratch, from, &settled) {
+        while let Some(found) =
+            CString::find(self.map, bytes, from, settled).filter(|found| found.start < before)
+        {
             let PrefixPair { old, new } = &self.map.pairs()[found.pair];
             let how = found.how(old, new);
-            if matches!(how, How::CannotGrow | How::CannotShrink) && fits {
-                fits = false;
-                let string = &scratch[found.start..];
-                let end = memchr::memchr(0, string).unwrap_or(string.len()).min(200);
-                self.misfits.push(Misfit::String {
+            if matches!(how, How::CannotGrow | How::CannotShrink) && misfit.is_none() {
+                let string = &bytes[found.start..bytes.len().min(found.start + STRING_KEPT)];
+                let end = memchr::memchr(0, string).unwrap_or(string.len());
+                *misfit = Some(Misfit::String {
                     path: path.to_owned(),
                     string: string[..end].to_vec(),
                     room: room(&found, old, new),
@@ -109,6 +173,7 @@ impl<'a> Fit<'a> {
             }
             from = found.end;
         }
+        from.max(before)
     }
 
     /// The longest root, in bytes, under which all that was checked so far would fit; `None` if nothing depends on
@@ -283,6 +348,30 @@ mod tests {
             for shorter in 1..=longest.unwrap_or(15) {
                 prop_assert!(works(&to(shorter).1), "{} of {:?}", shorter, longest);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(1000))]
+        #[test]
+        fn a_file_in_windows_says_the_same(
+            bytes in "(/old/root(/pkg|/lib)?[ab]{0,9}|\0|x){0,40}",
+            length in 1usize..16,
+            window in 1usize..600,
+        ) {
+            let root = format!("/{}", "r".repeat(length - 1));
+            let map = PrefixMap::new([
+                ("/old/root/pkg".to_owned(), format!("{root}/p")),
+                ("/old/root".into(), root.clone()),
+            ]).unwrap();
+            let file = tempfile::tempfile().unwrap();
+            std::os::unix::fs::FileExt::write_all_at(&file, bytes.as_bytes(), 0).unwrap();
+            let fit = || Fit::new(&map, root.as_bytes(), b"/s");
+            let (mut whole, mut in_windows) = (fit(), fit());
+            whole.check(Path::new("f"), bytes.as_bytes());
+            in_windows.check_in_windows(Path::new("f"), &file, window).unwrap();
+            prop_assert_eq!(whole.longest_root(), in_windows.longest_root());
+            prop_assert_eq!(whole.finish(), in_windows.finish());
         }
     }
 }

@@ -3,25 +3,15 @@
 use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Read, Seek};
-use std::os::unix::fs::{FileExt, MetadataExt};
+use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use super::beneath::{Tree, is_beneath};
-use super::binary::relocate_binary;
+use super::file::{relocate_binary_file, relocate_text_file};
 use super::prefix_map::PrefixMap;
-use super::text::replace_text_within;
 use super::{Platform, RelocateError, shebang};
 use crate::build_info::BuildInfo;
-
-/// The most bytes that a text may be longer after relocation than before. Real ones grow by some thousand.
-const MAX_TEXT_GROWTH: usize = 256 << 20;
-
-/// Files larger than this, in bytes, are read into memory only if an old prefix occurs in them.
-const LARGE: u64 = 16 << 20;
-
-/// How much of a large file is searched at a time, in bytes.
-const PIECE: usize = 1 << 20;
 
 /// Where a package is going to be.
 #[derive(Clone, Copy, Debug)]
@@ -78,23 +68,15 @@ pub fn relocate_tree(
             relocated.links_changed += u64::from(relocate_link(&tree, map, path)?);
         }
         for path in texts {
-            let Some(file) = read(&tree, map, path, &mut seen, &mut content)? else { continue };
-            let replaced = replace_text_within(map, &content, MAX_TEXT_GROWTH)
-                .map_err(|_| RelocateError::TextGrows { path: path.to_owned(), limit: MAX_TEXT_GROWTH })?;
-            if let Some(replaced) = replaced {
-                write_text(&file, &content, &replaced).map_err(|source| io_error("write", path, source))?;
-                relocated.files_changed += 1;
-            }
+            let Some((file, size)) = open(&tree, path, &mut seen)? else { continue };
+            let edit = relocate_text_file(map, &file, size, &mut content).map_err(|error| error.of(path))?;
+            relocated.files_changed += u64::from(edit.changed);
         }
         for path in binaries {
-            let Some(file) = read(&tree, map, path, &mut seen, &mut content)? else { continue };
-            let edit = relocate_binary(map, &mut content)
-                .map_err(|source| RelocateError::Binary { path: path.to_owned(), source })?;
-            for range in &edit.changed {
-                file.write_all_at(&content[range.clone()], range.start as u64)
-                    .map_err(|source| io_error("write", path, source))?;
-            }
-            relocated.files_changed += u64::from(!edit.changed.is_empty());
+            let Some((file, size)) = open(&tree, path, &mut seen)? else { continue };
+            let edit =
+                relocate_binary_file(map, &file, size, &mut content).map_err(|error| error.of(path))?;
+            relocated.files_changed += u64::from(edit.changed);
             relocated.elf_grown += u64::from(edit.grown);
         }
     }
@@ -120,66 +102,19 @@ fn listed(paths: &[OsString]) -> Result<Vec<&Path>, RelocateError> {
     Ok(listed)
 }
 
-/// Opens a listed file and reads it into `content`; `None` if its inode came before, or if it is large and there is
-/// nothing to replace.
-fn read(
+/// Opens a listed file and answers its size too; `None` if its inode came before.
+fn open(
     tree: &Tree,
-    map: &PrefixMap,
     path: &Path,
     seen: &mut HashSet<(u64, u64)>,
-    content: &mut Vec<u8>,
-) -> Result<Option<File>, RelocateError> {
-    let mut file = tree.file(path).map_err(|source| open_error(path, source))?;
+) -> Result<Option<(File, u64)>, RelocateError> {
+    let file = tree.file(path).map_err(|source| open_error(path, source))?;
     let metadata = file.metadata().map_err(|source| io_error("read", path, source))?;
     if !metadata.is_file() {
         return Err(RelocateError::WrongType { path: path.to_owned(), expected: "regular file" });
     }
     // Not only files of several names: a list may name one twice.
-    if !seen.insert((metadata.dev(), metadata.ino())) {
-        return Ok(None);
-    }
-    let failed = |source| io_error("read", path, source);
-    if metadata.len() > LARGE {
-        if !occurs_in(map, &mut file, content).map_err(failed)? {
-            return Ok(None);
-        }
-        file.rewind().map_err(failed)?;
-    }
-    content.clear();
-    file.read_to_end(content).map_err(failed)?;
-    Ok(Some(file))
-}
-
-/// Whether an old prefix occurs in what `reader` has left, looked for piece by piece in `buffer`.
-fn occurs_in(map: &PrefixMap, reader: &mut impl Read, buffer: &mut Vec<u8>) -> io::Result<bool> {
-    // A prefix may begin at the end of one piece and end in the next.
-    let keep = map.longest().saturating_sub(1);
-    buffer.resize(keep + PIECE, 0);
-    let mut kept = 0;
-    loop {
-        let end = match reader.read(&mut buffer[kept..]) {
-            Ok(0) => return Ok(false),
-            Ok(length) => kept + length,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if map.occurs_in(&buffer[..end]) {
-            return Ok(true);
-        }
-        let from = end.saturating_sub(keep);
-        buffer.copy_within(from..end, 0);
-        kept = end - from;
-    }
-}
-
-/// Writes `new` over `old`, from the first byte that differs.
-fn write_text(file: &File, old: &[u8], new: &[u8]) -> io::Result<()> {
-    let same = old.iter().zip(new).take_while(|(old, new)| old == new).count();
-    file.write_all_at(&new[same..], same as u64)?;
-    if new.len() < old.len() {
-        file.set_len(new.len() as u64)?;
-    }
-    Ok(())
+    Ok(seen.insert((metadata.dev(), metadata.ino())).then_some((file, metadata.len())))
 }
 
 fn relocate_link(tree: &Tree, map: &PrefixMap, path: &Path) -> Result<bool, RelocateError> {
@@ -215,23 +150,4 @@ fn open_error(path: &Path, source: io::Error) -> RelocateError {
 
 fn io_error(action: &'static str, path: &Path, source: io::Error) -> RelocateError {
     RelocateError::Io { action, path: path.to_owned(), source }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_prefix_is_found_wherever_pieces_end() {
-        let map = PrefixMap::new([("/old/store/pkg", "/n"), ("/elsewhere", "/m")]).unwrap();
-        let size = 2 * PIECE + 40;
-        for start in (PIECE - 20..PIECE + 20).chain([0, size - 14]) {
-            let mut bytes = vec![b'x'; size];
-            bytes[start..start + 14].copy_from_slice(b"/old/store/pkg");
-            assert!(occurs_in(&map, &mut &bytes[..], &mut Vec::new()).unwrap(), "{start}");
-            bytes[start + 13] = b'q';
-            assert!(!occurs_in(&map, &mut &bytes[..], &mut Vec::new()).unwrap(), "{start}");
-        }
-        assert!(!occurs_in(&map, &mut io::empty(), &mut Vec::new()).unwrap());
-    }
 }

@@ -7,6 +7,7 @@
 
 use std::ops::Range;
 
+use super::image::Image;
 use super::layout::{Section, Segment};
 use super::parse::{Elf, PT_INTERP, PT_LOAD, PT_PHDR};
 
@@ -21,7 +22,7 @@ const SHF_ALLOC: u64 = 2;
 
 /// The file range that has to move as one block to make room for one more program header; empty if there is room.
 /// `None` if it is unknown what is there, or it is something that must not move.
-pub(super) fn in_the_way(elf: &Elf, bytes: &[u8]) -> Option<Range<usize>> {
+pub(super) fn in_the_way(elf: &Elf, image: &impl Image) -> Option<Range<usize>> {
     let size = elf.layout.segment_size();
     let table_end = elf.segments_at.checked_add(elf.segments.len() * size)?;
     let wanted = table_end..table_end.checked_add(size)?;
@@ -44,7 +45,7 @@ pub(super) fn in_the_way(elf: &Elf, bytes: &[u8]) -> Option<Range<usize>> {
         }
     }
     let load_end = load.offset.checked_add(load.file_size)?;
-    if overlaps(&headers, &block) || block.end as u64 > load_end || block.end > bytes.len() {
+    if overlaps(&headers, &block) || block.end as u64 > load_end || block.end > image.size() {
         return None;
     }
     let first = elf
@@ -60,7 +61,7 @@ pub(super) fn in_the_way(elf: &Elf, bytes: &[u8]) -> Option<Range<usize>> {
             block.start = first;
             Some(block)
         }
-        None => bytes[wanted.clone()].iter().all(|&byte| byte == 0).then_some(wanted.end..wanted.end),
+        None => image.part(wanted.clone())?.iter().all(|&byte| byte == 0).then_some(wanted.end..wanted.end),
     }
 }
 

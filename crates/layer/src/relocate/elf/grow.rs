@@ -15,6 +15,7 @@ use std::ops::Range;
 
 use super::Edit;
 use super::displace::{address_of, file_range, in_the_way};
+use super::image::{Image, ImageMut};
 use super::layout::Segment;
 use super::parse::{DT_STRSZ, DT_STRTAB, Elf, PT_INTERP, PT_LOAD, PT_PHDR};
 use super::sharing;
@@ -45,18 +46,18 @@ pub enum GrowError {
     NoRoom,
 }
 
-/// Gives the file the new `rpath` and `interpreter` (without NUL). On an error the bytes are as before.
+/// Gives the file the new `rpath` and `interpreter` (without NUL). On an error the image is as before.
 ///
 /// `edit` says what was already changed; it is added to.
 pub(super) fn grow(
-    bytes: &mut Vec<u8>,
+    image: &mut impl ImageMut,
     elf: &Elf,
     rpath: Option<&[u8]>,
     interpreter: Option<&[u8]>,
     edit: &mut Edit,
 ) -> Result<(), GrowError> {
     let layout = elf.layout;
-    let entry_size = layout.u16(bytes, layout.pick(54, 42)).unwrap_or(0);
+    let entry_size = layout.u16(image, layout.pick(54, 42)).unwrap_or(0);
     if usize::from(entry_size) != layout.segment_size() {
         return Err(GrowError::HeaderSize(entry_size));
     }
@@ -65,11 +66,11 @@ pub(super) fn grow(
     let count = u16::try_from(old_count + 1).ok().filter(|&count| count < u16::MAX);
     let count = count.ok_or(GrowError::TooManySegments(old_count))?;
     let table_size = usize::from(count) * layout.segment_size();
-    let block = in_the_way(elf, bytes);
-    let (address, offset) = place(elf, bytes.len() as u64, block.is_some())?;
-    let plan = Plan::new(bytes, elf, rpath, interpreter, table_size, block);
+    let block = in_the_way(elf, image);
+    let (address, offset) = place(elf, image.size() as u64, block.is_some())?;
+    let plan = Plan::new(image, elf, rpath, interpreter, table_size, block)?;
     plan.check(layout.wide, address, offset)?;
-    let grown = apply(bytes, elf, &plan, address, offset, count, edit);
+    let grown = apply(image, elf, &plan, address, offset, count, edit);
     // All places written were read before, and all values were checked to fit.
     debug_assert!(grown.is_some());
     grown.ok_or(GrowError::NoRoom)
@@ -132,34 +133,39 @@ struct Strings {
 impl Plan {
     /// Lays out the segment. Its sections keep the order they had in the file, without which `strip` warns.
     fn new(
-        bytes: &[u8],
+        image: &impl Image,
         elf: &Elf,
         rpath: Option<&[u8]>,
         interpreter: Option<&[u8]>,
         table_size: usize,
         block: Option<Range<usize>>,
-    ) -> Plan {
+    ) -> Result<Plan, GrowError> {
+        // Ranges that were found by reading lie in the image; one that cannot be read now is the reader's failure.
+        let part = |range: &Range<usize>| image.part(range.clone()).ok_or(GrowError::NoRoom);
         let mut content = Vec::new();
         let table = block.is_none().then(|| {
             content.resize(table_size, 0);
             0..table_size
         });
         let interpreter = interpreter.map(|new| append(&mut content, &[new, b"\0"]));
-        let block = block.filter(|block| !block.is_empty()).map(|old| {
-            // As aligned as it was, whatever its parts ask for.
-            let was_at = address_of(elf, old.start).unwrap_or(0) % 64;
-            // The segment starts on a page.
-            let is_at = content.len() as u64 % 64;
-            content.resize(content.len() + ((64 + was_at - is_at) % 64) as usize, 0);
-            let copy = append(&mut content, &[&bytes[old.clone()]]);
-            (old, copy)
-        });
+        let block = match block.filter(|block| !block.is_empty()) {
+            Some(old) => {
+                // As aligned as it was, whatever its parts ask for.
+                let was_at = address_of(elf, old.start).unwrap_or(0) % 64;
+                // The segment starts on a page.
+                let is_at = content.len() as u64 % 64;
+                content.resize(content.len() + ((64 + was_at - is_at) % 64) as usize, 0);
+                let copy = append(&mut content, &[&part(&old)?]);
+                Some((old, copy))
+            }
+            None => None,
+        };
         let strings = match (rpath, &elf.strings, &elf.rpath) {
             (Some(new), Some(strings), Some(old)) => {
                 content.resize(content.len().next_multiple_of(16), 0);
-                let table = append(&mut content, &[&bytes[strings.range.clone()], new, b"\0"]);
+                let table = append(&mut content, &[&part(&strings.range)?, new, b"\0"]);
                 // The old one may be the tail of other strings, which go on using it.
-                let own = sharing::first_shared_byte(elf, bytes, strings, old).unwrap_or(old.range.len());
+                let own = sharing::first_shared_byte(elf, image, strings, old).unwrap_or(old.range.len());
                 let old_start = table.start + (old.range.start - strings.range.start);
                 content[old_start..old_start + own].fill(0);
                 Some(Strings { rpath: table.end - 1 - new.len()..table.end - 1, table })
@@ -177,7 +183,7 @@ impl Plan {
                 plan.content[copy].fill(0);
             }
         }
-        plan
+        Ok(plan)
     }
 
     /// Whether the segment's addresses and offsets can be written down.
@@ -206,7 +212,7 @@ fn append(content: &mut Vec<u8>, parts: &[&[u8]]) -> Range<usize> {
 
 /// Writes everything. `None` if a place or value is out of bounds, which the checks before exclude.
 fn apply(
-    bytes: &mut Vec<u8>,
+    image: &mut impl ImageMut,
     elf: &Elf,
     plan: &Plan,
     address: u64,
@@ -216,9 +222,8 @@ fn apply(
 ) -> Option<()> {
     let layout = elf.layout;
     let start = usize::try_from(offset).ok()?;
-    bytes.resize(start, 0);
-    bytes.extend_from_slice(&plan.content);
-    edit.changed.push(start..bytes.len());
+    image.extend(start, &plan.content);
+    edit.changed.push(start..image.size());
     edit.grown = true;
 
     // What is blanked comes first: the longer table goes over part of it.
@@ -226,7 +231,7 @@ fn apply(
     blank.extend(plan.interpreter.as_ref().and(elf.interpreter.clone()));
     blank.extend(plan.strings.as_ref().and(elf.rpath.as_ref()).map(|rpath| rpath.range.clone()));
     for range in blank {
-        bytes[range.clone()].fill(0);
+        image.blank(&range)?;
         edit.changed.push(range);
     }
     let moved = |range: &Range<usize>| plan.in_block(range).map(|part| start + part.start..start + part.end);
@@ -237,11 +242,11 @@ fn apply(
 
     let table_at = if plan.table.is_some() { start } else { elf.segments_at };
     for (index, segment) in segments(elf, plan, address, offset, count)?.iter().enumerate() {
-        layout.put_segment(bytes, table_at + index * layout.segment_size(), segment)?;
+        layout.put_segment(image, table_at + index * layout.segment_size(), segment)?;
     }
     edit.changed.push(table_at..table_at + usize::from(count) * layout.segment_size());
-    layout.put_word(bytes, layout.pick(32, 28), table_at as u64)?;
-    layout.put_u16(bytes, layout.pick(56, 44), count)?;
+    layout.put_word(image, layout.pick(32, 28), table_at as u64)?;
+    layout.put_u16(image, layout.pick(56, 44), count)?;
     edit.changed.push(0..layout.header_size());
 
     for (at, section) in &elf.sections {
@@ -260,7 +265,7 @@ fn apply(
             },
         };
         let (new_address, new_offset) = (address + part.start as u64, offset + part.start as u64);
-        layout.move_section(bytes, *at, new_address, new_offset, part.len() as u64)?;
+        layout.move_section(image, *at, new_address, new_offset, part.len() as u64)?;
         edit.changed.push(*at..*at + layout.section_size());
     }
     // The addresses of what was in the way, which in_the_way says is in one segment.
@@ -285,7 +290,7 @@ fn apply(
             _ => continue,
         };
         let at = entry.at + layout.pick(8, 4);
-        layout.put_word(bytes, at, value)?;
+        layout.put_word(image, at, value)?;
         edit.changed.push(at..at + layout.pick(8, 4));
     }
     Some(())

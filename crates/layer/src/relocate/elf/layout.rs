@@ -4,6 +4,8 @@
 //! Section". Offsets and addresses are `u64` for both classes. Every read and write is bounds-checked and answers
 //! `None` outside the file: the bytes come from strangers.
 
+use super::image::{Image, ImageMut};
+
 /// The class (32 or 64 bits) and byte order of one file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
@@ -36,8 +38,9 @@ pub(super) struct Section {
 
 impl Layout {
     /// The layout that `e_ident` declares, if the bytes start like an ELF file.
-    pub(super) fn of(bytes: &[u8]) -> Option<Layout> {
-        if !bytes.starts_with(b"\x7fELF") || bytes.len() < 16 {
+    pub(super) fn of(image: &(impl Image + ?Sized)) -> Option<Layout> {
+        let bytes: [u8; 16] = field(image, 0)?;
+        if !bytes.starts_with(b"\x7fELF") {
             return None;
         }
         let wide = match bytes[4] {
@@ -78,49 +81,49 @@ impl Layout {
         self.pick(24, 16)
     }
 
-    pub(super) fn u16(self, bytes: &[u8], at: usize) -> Option<u16> {
-        let field = *bytes.get(at..)?.first_chunk()?;
+    pub(super) fn u16(self, image: &(impl Image + ?Sized), at: usize) -> Option<u16> {
+        let field = field(image, at)?;
         Some(if self.big_endian { u16::from_be_bytes(field) } else { u16::from_le_bytes(field) })
     }
 
-    pub(super) fn u32(self, bytes: &[u8], at: usize) -> Option<u32> {
-        let field = *bytes.get(at..)?.first_chunk()?;
+    pub(super) fn u32(self, image: &(impl Image + ?Sized), at: usize) -> Option<u32> {
+        let field = field(image, at)?;
         Some(if self.big_endian { u32::from_be_bytes(field) } else { u32::from_le_bytes(field) })
     }
 
     /// An address, offset or size: 8 bytes in 64-bit files, 4 in 32-bit files.
-    pub(super) fn word(self, bytes: &[u8], at: usize) -> Option<u64> {
+    pub(super) fn word(self, image: &(impl Image + ?Sized), at: usize) -> Option<u64> {
         if !self.wide {
-            return self.u32(bytes, at).map(u64::from);
+            return self.u32(image, at).map(u64::from);
         }
-        let field = *bytes.get(at..)?.first_chunk()?;
+        let field = field(image, at)?;
         Some(if self.big_endian { u64::from_be_bytes(field) } else { u64::from_le_bytes(field) })
     }
 
-    pub(super) fn put_u16(self, bytes: &mut [u8], at: usize, value: u16) -> Option<()> {
+    pub(super) fn put_u16(self, image: &mut impl ImageMut, at: usize, value: u16) -> Option<()> {
         let field = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        put(bytes, at, &field)
+        image.write(at, &field)
     }
 
-    pub(super) fn put_u32(self, bytes: &mut [u8], at: usize, value: u32) -> Option<()> {
+    pub(super) fn put_u32(self, image: &mut impl ImageMut, at: usize, value: u32) -> Option<()> {
         let field = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        put(bytes, at, &field)
+        image.write(at, &field)
     }
 
     /// `None` also if the value does not fit into a 32-bit file's field.
-    pub(super) fn put_word(self, bytes: &mut [u8], at: usize, value: u64) -> Option<()> {
+    pub(super) fn put_word(self, image: &mut impl ImageMut, at: usize, value: u64) -> Option<()> {
         if !self.wide {
-            return self.put_u32(bytes, at, u32::try_from(value).ok()?);
+            return self.put_u32(image, at, u32::try_from(value).ok()?);
         }
         let field = if self.big_endian { value.to_be_bytes() } else { value.to_le_bytes() };
-        put(bytes, at, &field)
+        image.write(at, &field)
     }
 
-    pub(super) fn segment(self, bytes: &[u8], at: usize) -> Option<Segment> {
-        let word = |wide, narrow| self.word(bytes, at + self.pick(wide, narrow));
+    pub(super) fn segment(self, image: &(impl Image + ?Sized), at: usize) -> Option<Segment> {
+        let word = |wide, narrow| self.word(image, at + self.pick(wide, narrow));
         Some(Segment {
-            kind: self.u32(bytes, at)?,
-            flags: self.u32(bytes, at + self.pick(4, 24))?,
+            kind: self.u32(image, at)?,
+            flags: self.u32(image, at + self.pick(4, 24))?,
             offset: word(8, 4)?,
             address: word(16, 8)?,
             physical_address: word(24, 12)?,
@@ -130,9 +133,9 @@ impl Layout {
         })
     }
 
-    pub(super) fn put_segment(self, bytes: &mut [u8], at: usize, segment: &Segment) -> Option<()> {
-        self.put_u32(bytes, at, segment.kind)?;
-        self.put_u32(bytes, at + self.pick(4, 24), segment.flags)?;
+    pub(super) fn put_segment(self, image: &mut impl ImageMut, at: usize, segment: &Segment) -> Option<()> {
+        self.put_u32(image, at, segment.kind)?;
+        self.put_u32(image, at + self.pick(4, 24), segment.flags)?;
         let fields = [
             (8, 4, segment.offset),
             (16, 8, segment.address),
@@ -143,13 +146,13 @@ impl Layout {
         ];
         fields
             .iter()
-            .try_for_each(|&(wide, narrow, value)| self.put_word(bytes, at + self.pick(wide, narrow), value))
+            .try_for_each(|&(wide, narrow, value)| self.put_word(image, at + self.pick(wide, narrow), value))
     }
 
-    pub(super) fn section(self, bytes: &[u8], at: usize) -> Option<Section> {
-        let word = |wide, narrow| self.word(bytes, at + self.pick(wide, narrow));
+    pub(super) fn section(self, image: &(impl Image + ?Sized), at: usize) -> Option<Section> {
+        let word = |wide, narrow| self.word(image, at + self.pick(wide, narrow));
         Some(Section {
-            kind: self.u32(bytes, at + 4)?,
+            kind: self.u32(image, at + 4)?,
             flags: word(8, 8)?,
             address: word(16, 12)?,
             offset: word(24, 16)?,
@@ -160,19 +163,20 @@ impl Layout {
     /// Writes address, offset and size of the section header at `at`; its other fields stay.
     pub(super) fn move_section(
         self,
-        bytes: &mut [u8],
+        image: &mut impl ImageMut,
         at: usize,
         address: u64,
         offset: u64,
         size: u64,
     ) -> Option<()> {
-        self.put_word(bytes, at + self.pick(16, 12), address)?;
-        self.put_word(bytes, at + self.pick(24, 16), offset)?;
-        self.put_word(bytes, at + self.pick(32, 20), size)
+        self.put_word(image, at + self.pick(16, 12), address)?;
+        self.put_word(image, at + self.pick(24, 16), offset)?;
+        self.put_word(image, at + self.pick(32, 20), size)
     }
 }
 
-fn put(bytes: &mut [u8], at: usize, field: &[u8]) -> Option<()> {
-    bytes.get_mut(at..at.checked_add(field.len())?)?.copy_from_slice(field);
-    Some(())
+fn field<const SIZE: usize>(image: &(impl Image + ?Sized), at: usize) -> Option<[u8; SIZE]> {
+    let mut field = [0; SIZE];
+    image.read(at, &mut field)?;
+    Some(field)
 }

@@ -6,6 +6,7 @@
 
 use std::ops::Range;
 
+use super::image::Image;
 use super::layout::{Layout, Section, Segment};
 
 const ET_EXEC: u16 = 2;
@@ -64,43 +65,43 @@ pub(super) struct Rpath {
 }
 
 impl Elf {
-    /// Parses `bytes`; `None` means the file is not for us.
-    pub(super) fn parse(bytes: &[u8]) -> Option<Elf> {
-        let layout = Layout::of(bytes)?;
-        if bytes.len() < layout.header_size() {
+    /// Parses `image`; `None` means the file is not for us.
+    pub(super) fn parse(image: &(impl Image + ?Sized)) -> Option<Elf> {
+        let layout = Layout::of(image)?;
+        if image.size() < layout.header_size() {
             return None;
         }
-        let fixed_address = match layout.u16(bytes, 16)? {
+        let fixed_address = match layout.u16(image, 16)? {
             ET_EXEC => true,
             ET_DYN => false,
             _ => return None,
         };
-        let segments_at = usize::try_from(layout.word(bytes, layout.pick(32, 28))?).ok()?;
-        let count = usize::from(layout.u16(bytes, layout.pick(56, 44))?);
-        let table = bytes.get(segments_at..)?.get(..count * layout.segment_size())?;
+        let segments_at = usize::try_from(layout.word(image, layout.pick(32, 28))?).ok()?;
+        let count = usize::from(layout.u16(image, layout.pick(56, 44))?);
+        let table = image.part(segments_at..segments_at.checked_add(count * layout.segment_size())?)?;
         let segments: Vec<Segment> = (0..count)
-            .map(|index| layout.segment(table, index * layout.segment_size()))
+            .map(|index| layout.segment(&table, index * layout.segment_size()))
             .collect::<Option<_>>()?;
         let mut elf = Elf {
             layout,
             fixed_address,
-            machine: layout.u16(bytes, 18)?,
+            machine: layout.u16(image, 18)?,
             segments_at,
             segments,
-            sections: sections(layout, bytes),
+            sections: sections(layout, image),
             interpreter: None,
             dynamic: Vec::new(),
             strings: None,
             rpath: None,
         };
         if let Some(segment) = elf.last_of(PT_INTERP) {
-            let range = file_range(bytes, segment.offset, segment.file_size)?;
-            elf.interpreter = Some(c_string(bytes, range.start, range.end)?);
+            let range = file_range(image, segment.offset, segment.file_size)?;
+            elf.interpreter = Some(c_string(image, range.start, range.end)?);
         }
         if let Some(segment) = elf.last_of(PT_DYNAMIC)
             && elf.last_of(PT_LOAD).is_some()
         {
-            elf.parse_dynamic(bytes, &segment)?;
+            elf.parse_dynamic(image, &segment)?;
         }
         Some(elf)
     }
@@ -111,14 +112,14 @@ impl Elf {
         self.segments.iter().rfind(|segment| segment.kind == kind && segment.file_size > 0).copied()
     }
 
-    fn parse_dynamic(&mut self, bytes: &[u8], segment: &Segment) -> Option<()> {
+    fn parse_dynamic(&mut self, image: &(impl Image + ?Sized), segment: &Segment) -> Option<()> {
         let layout = self.layout;
         let start = usize::try_from(segment.offset).ok()?;
         let count = usize::try_from(segment.file_size).ok()? / layout.dynamic_size();
         for index in 0..count {
             let at = start.checked_add(index * layout.dynamic_size())?;
-            let tag = layout.word(bytes, at)?;
-            let value = layout.word(bytes, at + layout.pick(8, 4))?;
+            let tag = layout.word(image, at)?;
+            let value = layout.word(image, at + layout.pick(8, 4))?;
             if tag == DT_NULL {
                 break;
             }
@@ -152,15 +153,15 @@ impl Elf {
             .find(|(_, section)| section.kind == SHT_STRTAB && section.offset == offset)
             .map(|(_, section)| section.size);
         let size = by_section.or_else(|| self.value_of(DT_STRSZ))?;
-        let range = file_range(bytes, offset, size)?;
+        let range = file_range(image, offset, size)?;
         // Every string in the table ends if the one that begins last does. Looking for the end of each would take
         // hours if millions of entries name strings of many MiB.
         let last = usize::try_from(named.into_iter().max()?).ok()?;
-        c_string(bytes, range.start.checked_add(last)?, range.end)?;
+        c_string(image, range.start.checked_add(last)?, range.end)?;
         self.rpath = match rpath {
             Some(entry) => {
                 let start = range.start.checked_add(usize::try_from(entry.value).ok()?)?;
-                Some(Rpath { entry, range: c_string(bytes, start, range.end)? })
+                Some(Rpath { entry, range: c_string(image, start, range.end)? })
             }
             None => None,
         };
@@ -185,15 +186,15 @@ impl Elf {
 }
 
 /// The section headers with their file offsets; none if the table is absent or does not lie in the file.
-fn sections(layout: Layout, bytes: &[u8]) -> Vec<(usize, Section)> {
+fn sections(layout: Layout, image: &(impl Image + ?Sized)) -> Vec<(usize, Section)> {
     let table = || {
-        let at = usize::try_from(layout.word(bytes, layout.pick(40, 32))?).ok()?;
-        let count = usize::from(layout.u16(bytes, layout.pick(60, 48))?);
+        let at = usize::try_from(layout.word(image, layout.pick(40, 32))?).ok()?;
+        let count = usize::from(layout.u16(image, layout.pick(60, 48))?);
+        let table = image.part(at..at.checked_add(count * layout.section_size())?)?;
         (0..count)
             .map(|index| {
-                let header = at.checked_add(index * layout.section_size())?;
-                bytes.get(header..)?.get(..layout.section_size())?;
-                Some((header, layout.section(bytes, header)?))
+                let header = index * layout.section_size();
+                Some((at + header, layout.section(&table, header)?))
             })
             .collect::<Option<Vec<_>>>()
     };
@@ -201,14 +202,13 @@ fn sections(layout: Layout, bytes: &[u8]) -> Vec<(usize, Section)> {
 }
 
 /// `size` bytes from `offset`, if they lie in the file.
-fn file_range(bytes: &[u8], offset: u64, size: u64) -> Option<Range<usize>> {
+fn file_range(image: &(impl Image + ?Sized), offset: u64, size: u64) -> Option<Range<usize>> {
     let start = usize::try_from(offset).ok()?;
     let end = start.checked_add(usize::try_from(size).ok()?)?;
-    (end <= bytes.len()).then_some(start..end)
+    (end <= image.size()).then_some(start..end)
 }
 
 /// The string at `start` whose NUL lies before `end`.
-fn c_string(bytes: &[u8], start: usize, end: usize) -> Option<Range<usize>> {
-    let length = memchr::memchr(0, bytes.get(start..end)?)?;
-    Some(start..start + length)
+fn c_string(image: &(impl Image + ?Sized), start: usize, end: usize) -> Option<Range<usize>> {
+    Some(start..image.first_nul(start..end)?)
 }

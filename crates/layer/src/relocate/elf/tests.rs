@@ -6,6 +6,7 @@ use super::layout::{Layout, Segment};
 use super::parse::Elf;
 use super::*;
 use crate::relocate::binary::relocate_binary;
+use crate::relocate::large::assert_same_in_windows;
 
 const LAYOUTS: [Layout; 4] = [
     Layout { wide: true, big_endian: false },
@@ -406,6 +407,28 @@ fn many_sections_behind_the_program_headers_take_no_time() {
     assert_eq!(displace::in_the_way(&elf, &bytes), Some(first..first + room + 1));
 }
 
+#[test]
+fn a_file_on_disk_becomes_what_it_becomes_in_memory() {
+    for layout in LAYOUTS {
+        for kind in DYNAMIC_AND_EXECUTABLE {
+            for section_headers in [true, false] {
+                let mut sample =
+                    Sample { kind, section_headers, ..Sample::new(layout, "/old/a/lib:/usr:/old/b") };
+                // A longer RPATH has to go elsewhere, and so has a shorter one that a symbol is the tail of.
+                for symbols in [vec![0], vec![0, 9 + 16]] {
+                    sample.symbols = symbols;
+                    let mut bytes = sample.bytes();
+                    bytes.extend_from_slice(b"\0/old/in/a/string/of/its/own\0");
+                    for new in ["/n", "/new", "/much/longer/than/before"] {
+                        assert_same_in_windows(&map("/old", new), &bytes, &[1, 40, 1000]);
+                        assert_same_in_windows(&map("/old/", new), &sample.bytes(), &[1, 40, 1000]);
+                    }
+                }
+            }
+        }
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(3000))]
     /// Whatever a file contains: no panic, no runaway growth, and the ranges say all that was changed.
@@ -426,6 +449,7 @@ proptest! {
         }
         before.truncate(keep);
         let map = map("/old", if longer { "/a/new/and/longer/prefix" } else { "/n" });
+        assert_same_in_windows(&map, &before, &[16]);
         let mut bytes = before.clone();
         if let Ok(edit) = substitute(&map, &mut bytes) {
             prop_assert!(bytes.len() <= before.len() + (65 << 20));

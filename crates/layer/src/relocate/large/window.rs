@@ -1,6 +1,8 @@
 //! A stretch of a stream in memory that moves forward through it.
 
+use std::fs::File;
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 
 /// The stretch. What was looked at is given back with [`Window::advance`]; what was not stays.
 pub(in crate::relocate) struct Window<'b, R> {
@@ -62,6 +64,20 @@ impl<'b, R: Read> Window<'b, R> {
             }
         }
         Ok(())
+    }
+}
+
+/// A file from an offset on, whatever its own position is: it is written to at the same time.
+pub(super) struct FileFrom<'f> {
+    pub(super) file: &'f File,
+    pub(super) offset: u64,
+}
+
+impl Read for FileFrom<'_> {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        let count = self.file.read_at(into, self.offset)?;
+        self.offset += count as u64;
+        Ok(count)
     }
 }
 
