@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::c_string::{CString, How, sight};
 use super::elf::{self, FileImage, GrowError};
 use super::file::LARGE;
-use super::large::{WINDOW, Window, within};
+use super::large::{FileFrom, WINDOW, Window, within};
 use super::prefix_map::{PrefixMap, PrefixPair, last};
 use super::shebang::SHEBANG_LIMIT;
 
@@ -100,7 +100,7 @@ impl<'a> Fit<'a> {
         self.misfits.extend(misfit);
     }
 
-    /// As [`Fit::check`], for a file on disk, which may be of any size: a large one is not held in memory.
+    /// As [`Fit::check`], for a whole file on disk, wherever its position is: a large one is not held in memory.
     ///
     /// # Errors
     /// If it cannot be read.
@@ -109,7 +109,7 @@ impl<'a> Fit<'a> {
             return self.check_in_windows(path, file, WINDOW);
         }
         let mut bytes = Vec::new();
-        io::Read::read_to_end(&mut &*file, &mut bytes)?;
+        FileFrom { file, offset: 0 }.read_to_end(&mut bytes)?;
         self.check(path, &bytes);
         Ok(())
     }

@@ -9,7 +9,7 @@ mod window;
 
 pub(super) use binary::{relocate_large_binary, within};
 pub(super) use text::relocate_large_text;
-pub(super) use window::Window;
+pub(super) use window::{FileFrom, Window};
 
 #[cfg(test)]
 pub(super) use binary::tests::assert_same_in_windows;

@@ -20,6 +20,9 @@ use strata_layer::unpack::{Limits, UnpackOptions, for_each_file, leading_directo
 use strata_oci::Location;
 use strata_store::StoreRoot;
 
+/// A binary with more bytes than this is looked at in a nameless file.
+const HELD_IN_MEMORY: u64 = 16 << 20;
+
 /// Fails if the files of a package cannot be made to name their new places, and says how short a root has to be.
 pub(super) fn check(
     plan: &InstallPlan,
@@ -99,12 +102,18 @@ fn misfit(
     let mut fit = Fit::new(&map, root, here.sbang.as_os_str().as_bytes());
     let binaries = &unpacked.build_info.relocate_binaries;
     let binaries: std::collections::HashSet<&Path> = binaries.iter().map(Path::new).collect();
-    let visit = |path: &Path, _: u64, content: &mut dyn Read| {
-        if binaries.contains(path) {
-            let mut bytes = Vec::new();
-            content.read_to_end(&mut bytes)?;
-            fit.check(path, &bytes);
+    let visit = |path: &Path, size: u64, content: &mut dyn Read| {
+        if !binaries.contains(path) {
+            return Ok(());
         }
+        if size > HELD_IN_MEMORY {
+            let mut file = tempfile::tempfile()?;
+            std::io::copy(content, &mut file)?;
+            return fit.check_file(path, &file);
+        }
+        let mut bytes = Vec::new();
+        content.read_to_end(&mut bytes)?;
+        fit.check(path, &bytes);
         Ok::<_, std::io::Error>(())
     };
     for_each_file(layer.rewound()?, &unpacked.prefix_in_layer, &options, visit).map_err(unpack_error)?;

@@ -68,9 +68,9 @@ impl<'b, R: Read> Window<'b, R> {
 }
 
 /// A file from an offset on, whatever its own position is: it is written to at the same time.
-pub(super) struct FileFrom<'f> {
-    pub(super) file: &'f File,
-    pub(super) offset: u64,
+pub(in crate::relocate) struct FileFrom<'f> {
+    pub(in crate::relocate) file: &'f File,
+    pub(in crate::relocate) offset: u64,
 }
 
 impl Read for FileFrom<'_> {
