@@ -2,7 +2,7 @@
 //!
 //! The rules are Spack's (`relocate_text.py`, `relocate.py`, `util/elf.py`, `hooks/sbang.py`), so that a package
 //! installed by either is the same. [`PrefixMap`] says what becomes what; [`Fit`] tells beforehand whether that can
-//! work; [`relocate_tree`] does it; [`leftovers()`] counts what keeps an old name.
+//! work; [`relocate_noted`] does it to what was just unpacked, and [`relocate_tree`] to any tree; [`leftovers()`] counts what keeps an old name.
 //!
 //! # What is dangerous in Spack's rules
 //! - **No right boundary.** `/opt/spack` also matches in `/opt/spack-old/x` and in `/opt/spack2`, in text, C strings,
@@ -49,9 +49,10 @@ pub use elf::GrowError;
 pub use fit::{DoesNotFit, Fit, Misfit};
 pub use leftovers::{LeftoverKind, Leftovers, leftovers};
 pub use prefix_map::{PrefixMap, PrefixMapError, PrefixPair};
+pub(crate) use shebang::{FIRST_LINE_LIMIT, has_long_shebang};
 pub use shebang::{LongShebang, SHEBANG_LIMIT, filter_shebang};
 pub use text::replace_text;
-pub use tree::{Destination, Relocated, relocate_tree};
+pub use tree::{Destination, Relocated, relocate_noted, relocate_tree};
 
 /// The binary format of the platform a package is for (not of single files: packages for Linux carry Mach-O files
 /// as templates, and those are data).

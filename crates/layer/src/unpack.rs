@@ -14,11 +14,14 @@ mod archive;
 mod error;
 mod extended;
 mod name;
+mod names;
+pub(crate) mod notes;
 mod peek;
 mod promote;
 mod stream;
 mod tree;
 mod visit;
+mod writers;
 
 use std::error::Error as StdError;
 use std::io::Read;
@@ -28,6 +31,7 @@ use bytes::Bytes;
 
 pub use error::{HardLinkProblem, UnpackError};
 pub use name::NameProblem;
+pub use notes::{FileNote, Note, Noted, Notes, Owned};
 pub use peek::leading_directories;
 
 pub(crate) use archive::{Archive, Body, Kind};
@@ -65,7 +69,7 @@ impl Limits {
 pub struct UnpackOptions {
     /// What it may need at most.
     pub limits: Limits,
-    /// Threads that inflate, where the layer allows it; 0 or 1 for the calling thread alone.
+    /// Threads that inflate, where the layer allows it, and as many that write; 0 or 1 for the calling thread alone.
     pub threads: usize,
 }
 
@@ -98,11 +102,27 @@ pub fn unpack(
     destination: &Path,
     options: &UnpackOptions,
 ) -> Result<Unpacked, UnpackError> {
-    let mut tree = Tree::start(destination)?;
-    let result = go_through(layer, options, &mut tree).and_then(|unpacked| {
-        tree.finish(unpacked.prefix_in_layer.as_bytes())?;
-        Ok(unpacked)
-    });
+    unpack_noted(layer, destination, options).map(|(unpacked, _)| unpacked)
+}
+
+/// As [`unpack`], with what is known of everything that was written.
+///
+/// # Errors
+/// See [`UnpackError`].
+pub fn unpack_noted(
+    layer: impl Read,
+    destination: &Path,
+    options: &UnpackOptions,
+) -> Result<(Unpacked, Notes), UnpackError> {
+    let mut tree = Tree::start(destination, options.threads)?;
+    let result = match go_through(layer, options, &mut tree) {
+        Ok(unpacked) => tree.finish(unpacked.prefix_in_layer.as_bytes()).map(|notes| (unpacked, notes)),
+        Err(error) => {
+            // Its threads would write on otherwise.
+            drop(tree);
+            Err(error)
+        }
+    };
     if result.is_err() {
         clear(destination);
     }
@@ -245,11 +265,7 @@ fn entries(archive: &mut Archive<'_>, sink: &mut dyn Sink) -> Result<Unpacked, U
 }
 
 /// The contents of a `.spack/binary_distribution`.
-fn read_whole(
-    archive: &mut Archive<'_>,
-    name: &EntryName,
-    size: u64,
-) -> Result<Vec<u8>, UnpackError> {
+fn read_whole(archive: &mut Archive<'_>, name: &EntryName, size: u64) -> Result<Vec<u8>, UnpackError> {
     if size > MAX_BUILD_INFO {
         return Err(UnpackError::BuildInfoSize { entry: name.to_string(), size, limit: MAX_BUILD_INFO });
     }

@@ -47,14 +47,62 @@ struct Entry {
     size: Option<u64>,
 }
 
-/// Writes the manifest of the tree at `files_at` into its `.spack` directory. The tree may still lie where it was
-/// staged: the paths written are those below `final_prefix`, and a spec file that waits under its staged name is
-/// listed under its final one. Modes, owners and contents must not change afterwards.
+/// What is known of a path of a prefix.
+#[derive(Clone, Debug)]
+pub struct KnownPath<'k> {
+    /// Relative to the prefix; empty for the prefix itself.
+    pub path: &'k Path,
+    /// As `st_mode`, with the bits of the file type.
+    pub mode: u32,
+    /// User id.
+    pub owner: u32,
+    /// Group id.
+    pub group: u32,
+    /// What it is.
+    pub kind: KnownKind<'k>,
+}
+
+/// What a path of a prefix is.
+#[derive(Clone, Debug)]
+pub enum KnownKind<'k> {
+    /// A regular file, under any of its names.
+    File {
+        /// SHA-1 of the contents.
+        sha1: [u8; 20],
+        /// Bytes in it.
+        size: u64,
+        /// Time of the last modification: seconds since 1970, and nanoseconds.
+        modified: (i64, u32),
+    },
+    /// A symbolic link to this target.
+    Symlink(&'k OsStr),
+    /// Anything else.
+    Other,
+}
+
+/// Writes the manifest of the tree at `files_at`, of which all is known, into its `.spack` directory. The tree may still
+/// lie where it was staged: the paths written are those below `final_prefix`, and the spec file is listed under its final
+/// name whatever it is called now. Modes, owners and contents must not change afterwards.
 ///
-/// Reads every file of the tree once.
+/// `known` is everything in the tree in the order of the paths, the prefix first. Nothing of it is looked at.
+pub fn write_known_install_manifest<'k>(
+    files_at: &Path,
+    final_prefix: &Path,
+    known: impl IntoIterator<Item = KnownPath<'k>>,
+) -> Result<(), ManifestError> {
+    let mut manifest = Manifest::new(final_prefix);
+    for known in known {
+        if is_listed(known.path) {
+            manifest.add(&known);
+        }
+    }
+    manifest.write(files_at)
+}
+
+/// As [`write_known_install_manifest`], for a tree of which nothing is known: walks it and reads every file once. A spec
+/// file that waits under its staged name is listed under its final one.
 pub fn write_install_manifest(files_at: &Path, final_prefix: &Path) -> Result<(), ManifestError> {
     let failed = |path: &Path, source| ManifestError { path: path.into(), source };
-    let metadata = files_at.join(METADATA_DIRECTORY);
     let mut paths = Vec::new();
     let mut directories = vec![PathBuf::new()];
     while let Some(relative) = directories.pop() {
@@ -69,70 +117,113 @@ pub fn write_install_manifest(files_at: &Path, final_prefix: &Path) -> Result<()
         }
         paths.push(relative);
     }
-    let manifest = Path::new(METADATA_DIRECTORY).join(MANIFEST_FILE);
-    paths.retain(|path| path != &manifest && path.file_name() != Some(OsStr::new(TIMES_FILE)));
+    paths.retain(|path| is_listed(path));
     paths.sort_unstable();
     paths.dedup();
 
-    let mut json = String::from("{");
+    let mut manifest = Manifest::new(final_prefix);
     let mut buffer = vec![0; 128 * 1024];
     for relative in &paths {
         let at = files_at.join(relative);
-        let entry = entry(&at, &mut buffer).map_err(|source| failed(&at, source))?;
-        if json.len() > 1 {
-            json.push(',');
+        let failed = |source| failed(&at, source);
+        let status = at.symlink_metadata().map_err(failed)?;
+        let target = if status.is_symlink() { Some(std::fs::read_link(&at).map_err(failed)?) } else { None };
+        let kind = match &target {
+            Some(target) => KnownKind::Symlink(target.as_os_str()),
+            None if status.is_file() => KnownKind::File {
+                sha1: sha1(&at, &mut buffer).map_err(failed)?,
+                size: status.len(),
+                modified: (status.mtime(), status.mtime_nsec() as u32),
+            },
+            None => KnownKind::Other,
+        };
+        let (mode, owner, group) = (status.mode(), status.uid(), status.gid());
+        manifest.add(&KnownPath { path: relative, mode, owner, group, kind });
+    }
+    manifest.write(files_at)
+}
+
+/// Whether the manifest tells of this path.
+fn is_listed(path: &Path) -> bool {
+    path != Path::new(METADATA_DIRECTORY).join(MANIFEST_FILE)
+        && path.file_name() != Some(OsStr::new(TIMES_FILE))
+}
+
+/// A manifest in the making.
+struct Manifest<'p> {
+    final_prefix: &'p Path,
+    staged_spec: PathBuf,
+    json: String,
+}
+
+impl<'p> Manifest<'p> {
+    fn new(final_prefix: &'p Path) -> Self {
+        let staged_spec = Path::new(METADATA_DIRECTORY).join(STAGED_SPEC_FILE);
+        Self { final_prefix, staged_spec, json: "{".to_owned() }
+    }
+
+    fn add(&mut self, known: &KnownPath<'_>) {
+        if self.json.len() > 1 {
+            self.json.push(',');
         }
-        push_python_string(&mut json, final_path(final_prefix, relative).as_os_str());
-        json.push(':');
-        json.push_str(&entry);
+        let path = self.final_path(known.path);
+        push_python_string(&mut self.json, path.as_os_str());
+        self.json.push(':');
+        let mut entry = Entry {
+            mode: known.mode,
+            owner: known.owner,
+            group: known.group,
+            hash: None,
+            time: None,
+            size: None,
+        };
+        if let KnownKind::File { sha1, size, modified } = &known.kind {
+            entry.hash = Some(BASE32.encode(sha1));
+            entry.time = Some(python_time(modified.0, modified.1));
+            entry.size = Some(*size);
+        }
+        // Numbers and ASCII cannot fail to be written.
+        self.json.push_str(&serde_json::to_string(&entry).unwrap_or_default());
+        if let KnownKind::Symlink(target) = &known.kind {
+            // Not serde's business: targets need not be UTF-8.
+            self.json.pop();
+            self.json.push_str(",\"dest\":");
+            push_python_string(&mut self.json, target);
+            self.json.push('}');
+        }
     }
-    json.push('}');
 
-    let path = metadata.join(MANIFEST_FILE);
-    let temporary = metadata.join(".install_manifest.json.tmp");
-    Replacement { temporary: &temporary, mode: None, durability: Durability::Cached }
-        .write(&path, json.as_bytes())
-        .map_err(|source| failed(&path, source))
-}
-
-fn final_path(prefix: &Path, relative: &Path) -> PathBuf {
-    if relative.as_os_str().is_empty() {
-        prefix.into() // joining would leave a slash at its end
-    } else if relative == Path::new(METADATA_DIRECTORY).join(STAGED_SPEC_FILE) {
-        prefix.join(METADATA_DIRECTORY).join(SPEC_FILE)
-    } else {
-        prefix.join(relative)
+    fn final_path(&self, relative: &Path) -> PathBuf {
+        if relative.as_os_str().is_empty() {
+            self.final_prefix.into() // joining would leave a slash at its end
+        } else if relative == self.staged_spec {
+            self.final_prefix.join(METADATA_DIRECTORY).join(SPEC_FILE)
+        } else {
+            self.final_prefix.join(relative)
+        }
     }
-}
 
-fn entry(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
-    let status = path.symlink_metadata()?;
-    let is_file = status.is_file();
-    let entry = Entry {
-        mode: status.mode(),
-        owner: status.uid(),
-        group: status.gid(),
-        hash: if is_file { Some(sha1_base32(path, buffer)?) } else { None },
-        time: is_file.then(|| python_mtime(&status)),
-        size: is_file.then_some(status.len()),
-    };
-    let mut json = serde_json::to_string(&entry)?;
-    if status.is_symlink() {
-        // Not serde's business: targets need not be UTF-8.
-        json.pop();
-        json.push_str(",\"dest\":");
-        push_python_string(&mut json, std::fs::read_link(path)?.as_os_str());
-        json.push('}');
+    fn write(mut self, files_at: &Path) -> Result<(), ManifestError> {
+        self.json.push('}');
+        let metadata = files_at.join(METADATA_DIRECTORY);
+        let path = metadata.join(MANIFEST_FILE);
+        let temporary = metadata.join(".install_manifest.json.tmp");
+        Replacement { temporary: &temporary, mode: None, durability: Durability::Cached }
+            .write(&path, self.json.as_bytes())
+            .map_err(|source| ManifestError { path, source })
     }
-    Ok(json)
 }
 
 pub(crate) fn sha1_base32(path: &Path, buffer: &mut [u8]) -> io::Result<String> {
+    Ok(BASE32.encode(&sha1(path, buffer)?))
+}
+
+fn sha1(path: &Path, buffer: &mut [u8]) -> io::Result<[u8; 20]> {
     let mut file = File::open(path)?;
     let mut hasher = Sha1::new();
     loop {
         match file.read(buffer) {
-            Ok(0) => return Ok(BASE32.encode(&hasher.finalize())),
+            Ok(0) => return Ok(hasher.finalize().into()),
             Ok(length) => hasher.update(&buffer[..length]),
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
@@ -140,9 +231,14 @@ pub(crate) fn sha1_base32(path: &Path, buffer: &mut [u8]) -> io::Result<String> 
     }
 }
 
-/// `os.stat(…).st_mtime`: CPython rounds twice, once per operation (`fill_time` in its `posixmodule.c`).
+/// `os.stat(…).st_mtime`.
 pub(crate) fn python_mtime(status: &Metadata) -> f64 {
-    status.mtime() as f64 + 1e-9 * status.mtime_nsec() as f64
+    python_time(status.mtime(), status.mtime_nsec() as u32)
+}
+
+/// CPython rounds twice, once per operation (`fill_time` in its `posixmodule.c`).
+fn python_time(seconds: i64, nanoseconds: u32) -> f64 {
+    seconds as f64 + 1e-9 * f64::from(nanoseconds)
 }
 
 /// Appends `text` as Python's `json.dumps` writes a file name: ASCII alone, and bytes that are not UTF-8 as the lone

@@ -4,7 +4,7 @@
 //! time. It knows nothing of caches, layers or the network.
 //!
 //! An install goes: [`Store::lock_prefix`] → [`prefix_state`](prefix_state::prefix_state) → [`StageArea::stage`] →
-//! unpack and relocate → [`write_install_manifest`] → [`StagedPrefix::commit`](stage::StagedPrefix::commit) →
+//! unpack and relocate → [`write_known_install_manifest`] → [`StagedPrefix::commit`](stage::StagedPrefix::commit) →
 //! [`Store::transaction`] with [`record_installs`]. An uninstall goes: [`Store::lock_prefix`] →
 //! [`Store::transaction`] with [`record_removal`] → [`remove_prefix`].
 
@@ -33,7 +33,7 @@ mod watcher;
 pub use complete::Reason;
 pub use flush::{ChangedDirectories, FileSystem};
 pub use index_file::IndexError;
-pub use install_manifest::write_install_manifest;
+pub use install_manifest::{KnownKind, KnownPath, write_install_manifest, write_known_install_manifest};
 pub use lock::{Holder, LockError, LockGuard, LockKind};
 pub use permissions::{Access, AccessError, AccessPolicy, Users};
 pub use prefix_state::PrefixState;

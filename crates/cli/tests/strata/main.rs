@@ -43,6 +43,7 @@ mod serve;
 mod shells;
 mod spack_environments;
 mod support;
+mod system_calls;
 mod together;
 mod together_with_spack;
 mod uploads;

@@ -10,20 +10,19 @@
 //! none does. What relocation may have edited is left alone.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::{CStr, OsStr};
-use std::fs::File;
+use std::ffi::OsStr;
 use std::io::{self, Read};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Timespec, Timestamps, UTIME_OMIT};
+use rustix::fs::{AtFlags, Timespec, Timestamps, UTIME_OMIT};
 use rustix::io::Errno;
 
 use super::RelocateError;
 use super::beneath::Tree;
 use crate::build_info::BuildInfo;
+use crate::unpack::Notes;
 
 /// Where Python keeps byte-code.
 const CACHE: &str = "__pycache__";
@@ -35,71 +34,60 @@ const MANIFEST: &str = ".spack/install_manifest.json";
 const LARGEST_MANIFEST: u64 = 128 << 20;
 
 /// Gives the Python sources below `root`, a package relocated as `info` says, the modification times that their
-/// `.pyc` files in `__pycache__` expect; returns how many sources got one.
+/// `.pyc` files in `__pycache__` expect; returns how many sources got one. `notes` are those of its unpacking, kept true.
 ///
 /// A source keeps its time if time or size at the builder are not the recorded ones, if it is listed for relocation,
-/// has several names, or is no regular file. No link is followed, and of each `.pyc` only the header is read. To be
-/// called before the install manifest is written anew.
+/// has several names, or is no regular file. No `.pyc` is opened. To be called before the install manifest is written
+/// anew.
 ///
 /// # Errors
-/// If a directory or header cannot be read, or a time cannot be set.
-pub fn keep_bytecode_valid(root: &Path, info: &BuildInfo) -> Result<u64, RelocateError> {
+/// If a time cannot be set.
+pub fn keep_bytecode_valid(root: &Path, info: &BuildInfo, notes: &mut Notes) -> Result<u64, RelocateError> {
+    let compiled = compiled(notes);
+    if compiled.is_empty() {
+        return Ok(0);
+    }
     let failed =
         |action, path: &Path, source: io::Error| RelocateError::Io { action, path: path.to_owned(), source };
     let tree = Tree::open(root).map_err(|source| failed("open", root, source))?;
     let listed = info.relocate_textfiles.iter().chain(&info.relocate_binaries).map(Path::new);
     let listed: HashSet<&Path> = listed.collect();
-    let mut built: Option<BuiltTimes> = None;
-    let mut sources = 0;
-    let mut directories = vec![PathBuf::new()];
-    while let Some(path) = directories.pop() {
-        let unreadable = |source| failed("read directory", &path, source);
-        let directory = tree.directory(&path).map_err(unreadable)?;
-        let mut compiled = Vec::new();
-        for entry in Dir::read_from(&directory).map_err(|errno| unreadable(errno.into()))? {
-            let entry = entry.map_err(|errno| unreadable(errno.into()))?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            let kind = match entry.file_type() {
-                FileType::Unknown => rustix::fs::statat(&directory, name, AtFlags::SYMLINK_NOFOLLOW)
-                    .map(|stat| FileType::from_raw_mode(stat.st_mode))
-                    .map_err(|errno| unreadable(errno.into()))?,
-                known => known,
-            };
-            match kind {
-                FileType::Directory => directories.push(path.join(OsStr::from_bytes(name.to_bytes()))),
-                FileType::RegularFile if path.ends_with(CACHE) => compiled.push(name.to_owned()),
-                _ => {}
-            }
+    let built = BuiltTimes::read(&tree, info);
+    let mut dated = HashSet::new();
+    let mut directory: Option<(PathBuf, OwnedFd)> = None;
+    for (source, recorded) in compiled {
+        if listed.contains(&*source) || built.time(&source) != Some(recorded.time) {
+            continue;
         }
-        let Some(parent) = path.parent().filter(|_| !compiled.is_empty()) else { continue };
-        let built = built.get_or_insert_with(|| BuiltTimes::read(&tree, info));
-        let parent_directory = tree.directory(parent).map_err(|source| failed("open", parent, source))?;
-        // Where several disagree, the last in order decides: not the order of the file system.
-        compiled.sort_unstable();
-        let mut dated = HashSet::new();
-        for name in &compiled {
-            let Some(source) = source_of(name.to_bytes()) else { continue };
-            let source_path = parent.join(OsStr::from_bytes(&source));
-            if listed.contains(&*source_path) {
-                continue;
-            }
-            let recorded = recorded(&directory, name)
-                .map_err(|error| failed("read", &path.join(OsStr::from_bytes(name.to_bytes())), error))?;
-            let Some(recorded) = recorded.filter(|recorded| built.time(&source_path) == Some(recorded.time))
-            else {
-                continue;
-            };
-            let set = set_time(&parent_directory, &source, recorded);
-            if set.map_err(|errno| failed("set the time of", &source_path, errno.into()))? {
-                dated.insert(source);
-            }
+        let Some((number, note)) = notes.find_file(&source) else { continue };
+        // Its other name may be the one that is listed.
+        if note.shared || note.size != u64::from(recorded.size) {
+            continue;
         }
-        sources += dated.len() as u64;
+        let (Some(parent), Some(name)) = (source.parent(), source.file_name()) else { continue };
+        if directory.as_ref().is_none_or(|(path, _)| path != parent) {
+            let opened = tree.directory(parent).map_err(|error| failed("open", parent, error))?;
+            directory = Some((parent.to_owned(), opened));
+        }
+        let Some((_, parent)) = &directory else { continue };
+        let modified = set_time(parent, name, recorded);
+        let modified = modified.map_err(|errno| failed("set the time of", &source, errno.into()))?;
+        notes.dated(number, modified);
+        dated.insert(number);
     }
-    Ok(sources)
+    Ok(dated.len() as u64)
+}
+
+/// The sources that byte-code in a `__pycache__` names, with what it says of them. Where several disagree, the last in
+/// order decides.
+fn compiled(notes: &Notes) -> Vec<(PathBuf, Recorded)> {
+    let compiled = notes.iter().filter_map(|note| {
+        let recorded = Recorded::from_header(**notes.file(note)?.bytecode.as_ref()?)?;
+        let cache = note.path.parent().filter(|cache| cache.ends_with(CACHE))?;
+        let source = source_of(note.path.file_name()?.as_bytes())?;
+        Some((cache.parent()?.join(OsStr::from_bytes(&source)), recorded))
+    });
+    compiled.collect()
 }
 
 /// When files were modified last where the package was built.
@@ -170,37 +158,20 @@ fn source_of(compiled: &[u8]) -> Option<Vec<u8>> {
     Some([name, b".py"].concat())
 }
 
-/// What the `.pyc` called `name` says; `None` if it is shorter than a header or says something else.
-fn recorded(directory: impl AsFd, name: &CStr) -> io::Result<Option<Recorded>> {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let file = File::from(rustix::fs::openat(directory, name, flags, Mode::empty())?);
-    let mut header = [0; 16];
-    match file.read_exact_at(&mut header, 0) {
-        Ok(()) => Ok(Recorded::from_header(header)),
-        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Sets the modification time of `source` if it may be what was compiled; whether it did.
-fn set_time(directory: impl AsFd, source: &[u8], recorded: Recorded) -> Result<bool, Errno> {
-    let stat = match rustix::fs::statat(&directory, source, AtFlags::SYMLINK_NOFOLLOW) {
-        Err(Errno::NOENT) => return Ok(false),
-        stat => stat?,
-    };
-    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile
-        // Its other name may be the one that is listed.
-        || stat.st_nlink != 1
-        || u64::try_from(stat.st_size) != Ok(u64::from(recorded.size))
-    {
-        return Ok(false);
-    }
+/// Sets the modification time of `source`; gives the one that it has then.
+fn set_time(directory: impl AsFd, source: &OsStr, recorded: Recorded) -> Result<(i64, u32), Errno> {
+    let seconds = i64::from(recorded.time);
     let times = Timestamps {
         last_access: Timespec { tv_sec: 0, tv_nsec: UTIME_OMIT },
-        last_modification: Timespec { tv_sec: i64::from(recorded.time), tv_nsec: 0 },
+        last_modification: Timespec { tv_sec: seconds, tv_nsec: 0 },
     };
-    rustix::fs::utimensat(directory, source, &times, AtFlags::SYMLINK_NOFOLLOW)?;
-    Ok(true)
+    rustix::fs::utimensat(&directory, source, &times, AtFlags::SYMLINK_NOFOLLOW)?;
+    if i32::try_from(seconds).is_ok() {
+        return Ok((seconds, 0));
+    }
+    // Not every file system has times after 2038.
+    let stat = rustix::fs::statat(&directory, source, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((stat.st_mtime, stat.st_mtime_nsec as u32))
 }
 
 #[cfg(test)]

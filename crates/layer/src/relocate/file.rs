@@ -47,7 +47,8 @@ impl FileError {
     }
 }
 
-/// Relocates a text, open for reading and writing, of `size` bytes; `content` is room to work in.
+/// Relocates a text, open for reading and writing, of `size` bytes; `content` is room to work in, and has afterwards what
+/// the file has, unless that is [`LARGE`].
 pub(super) fn relocate_text_file(
     map: &PrefixMap,
     mut file: &File,
@@ -64,10 +65,12 @@ pub(super) fn relocate_text_file(
     let replaced = replace_text_within(map, content, MAX_TEXT_GROWTH).map_err(|_| FileError::TextGrows)?;
     let Some(replaced) = replaced else { return Ok(unchanged) };
     write_text(file, content, &replaced).map_err(FileError::Write)?;
+    *content = replaced;
     Ok(FileEdit { changed: true, ..unchanged })
 }
 
-/// Relocates a file of any binary format, open for reading and writing, of `size` bytes; `content` is room to work in.
+/// Relocates a file of any binary format, open for reading and writing, of `size` bytes; `content` is room to work in, and
+/// has afterwards what the file has, unless that is [`LARGE`].
 pub(super) fn relocate_binary_file(
     map: &PrefixMap,
     mut file: &File,

@@ -13,15 +13,31 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use sha1::{Digest, Sha1};
 
 use super::RelocateError;
 use super::beneath::{Tree, open_in};
+use crate::unpack::Notes;
 
 /// The longest `#!` line every kernel takes, newline included, and the longest path of `sbang`, in bytes.
 pub const SHEBANG_LIMIT: usize = 127;
 
 /// A first line longer than this, in bytes, is no shebang line but something else that starts with `#!`.
 const RELAXED_LIMIT: usize = 4096;
+
+/// How much of the start of a file [`has_long_shebang`] looks at, in bytes.
+pub(crate) const FIRST_LINE_LIMIT: usize = RELAXED_LIMIT;
+
+/// Whether [`filter_shebang`] could have something to do with a file that begins with `start`.
+pub(crate) fn has_long_shebang(start: &[u8]) -> bool {
+    start.starts_with(b"#!") && first_line(start).len() > SHEBANG_LIMIT
+}
+
+/// With its newline, if there is one within the limit.
+fn first_line(start: &[u8]) -> &[u8] {
+    let start = &start[..start.len().min(RELAXED_LIMIT)];
+    &start[..memchr::memchr(b'\n', start).map_or(start.len(), |newline| newline + 1)]
+}
 
 /// What takes the place of a first line that is too long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,12 +53,11 @@ pub struct LongShebang {
 ///
 /// The second line is for lua and luajit a `--!` line, for node a `//!` line, and for php wrapped as `<?php #! … ?>`.
 pub fn filter_shebang(sbang: &[u8], start: &[u8]) -> Option<LongShebang> {
-    if !start.starts_with(b"#!") {
+    if !has_long_shebang(start) {
         return None;
     }
-    let start = &start[..start.len().min(RELAXED_LIMIT)];
-    let line = &start[..memchr::memchr(b'\n', start).map_or(start.len(), |newline| newline + 1)];
-    if line.len() <= SHEBANG_LIMIT || (line.len() == RELAXED_LIMIT && !line.ends_with(b"\n")) {
+    let line = first_line(start);
+    if line.len() == RELAXED_LIMIT && !line.ends_with(b"\n") {
         return None;
     }
     let mut replacement = [b"#!/bin/sh ", sbang, b"\n"].concat();
@@ -112,6 +127,29 @@ pub(super) fn filter_shebangs(tree: &Tree, sbang: &[u8]) -> Result<u64, Relocate
                 _ => {}
             }
         }
+    }
+    Ok(changed)
+}
+
+/// As [`filter_shebangs`], for files of which it was noted whether their first line is long.
+pub(super) fn filter_noted_shebangs(
+    tree: &Tree,
+    sbang: &[u8],
+    notes: &mut Notes,
+) -> Result<u64, RelocateError> {
+    let mut changed = 0;
+    for (number, path) in notes.long_shebangs() {
+        let failed =
+            |source| RelocateError::Io { action: "rewrite the first line of", path: path.clone(), source };
+        let mut file = tree.file(&path).map_err(failed)?;
+        let mut start = Vec::new();
+        file.read_to_end(&mut start).map_err(failed)?;
+        let Some(LongShebang { length, replacement }) = filter_shebang(sbang, &start) else { continue };
+        let content = [&replacement, &start[length..]].concat();
+        file.write_all_at(&content, 0).map_err(failed)?;
+        let stat = rustix::fs::fstat(&file).map_err(|errno| failed(errno.into()))?;
+        notes.rewritten(number, &stat, Sha1::digest(&content).into(), has_long_shebang(&content));
+        changed += 1;
     }
     Ok(changed)
 }

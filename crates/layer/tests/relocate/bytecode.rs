@@ -12,6 +12,8 @@ use strata_layer::BuildInfo;
 use strata_layer::relocate::keep_bytecode_valid;
 use strata_testkit::golden;
 
+use crate::support::unpacked;
+
 /// Runs Python over `directory`; `None` if there is none.
 fn python(directory: &Path, arguments: &[&str]) -> Option<Output> {
     let mut command = Command::new("python3");
@@ -77,16 +79,14 @@ fn python_takes_the_bytecode_that_was_shipped_and_writes_nothing() {
     if python(&lib, &[&compile[..], &[package.to_str().unwrap()]].concat()).is_none() {
         return golden::skipped("python_takes_the_bytecode_that_was_shipped", "no python3");
     }
-    // As an installation leaves it: new times everywhere, one source longer, one listed for relocation.
+    // As it is when it is installed: one source longer, one listed for relocation; all times are new then.
     std::fs::write(package.join("edited.py"), "name = 'edited again'\n").unwrap();
     std::fs::hard_link(package.join("linked.py"), package.join("other.txt")).unwrap();
-    let now = SystemTime::now();
-    snapshot(&lib).keys().for_each(|path| set_time(path, now));
-    let before = snapshot(&lib);
 
     let info = BuildInfo { relocate_textfiles: vec![OsString::from("lib/sample/listed.py")], ..build_info() };
+    let (installed, mut notes) = unpacked(directory.path(), &info, 2);
     assert_eq!(
-        keep_bytecode_valid(directory.path(), &info).unwrap(),
+        keep_bytecode_valid(installed.path(), &info, &mut notes).unwrap(),
         0,
         "without a manifest nothing is known"
     );
@@ -96,12 +96,23 @@ fn python_takes_the_bytecode_that_was_shipped_and_writes_nothing() {
         (format!("lib/sample/{name}.py"), if name == "stale" { 1_600_000_001.5 } else { 1_600_000_000.25 })
     });
     write_manifest(directory.path(), &times);
-    assert_eq!(keep_bytecode_valid(directory.path(), &info).unwrap(), 2, "each source counts once");
+    let (installed, mut notes) = unpacked(directory.path(), &info, 2);
+    let lib = installed.path().join("lib");
+    let before = snapshot(&lib);
+    assert_eq!(
+        keep_bytecode_valid(installed.path(), &info, &mut notes).unwrap(),
+        2,
+        "each source counts once"
+    );
     let after = snapshot(&lib);
     for (path, (time, content)) in &after {
         assert!(before[path].1 == *content, "{} was written", path.display());
         let dated = path.ends_with("kept.py") || path.ends_with("__init__.py");
         assert_eq!(*time == built, dated, "{}", path.display());
+        let noted = notes.iter().find(|note| installed.path().join(&note.path) == *path).unwrap();
+        let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap();
+        let since = (since.as_secs() as i64, since.subsec_nanos());
+        assert_eq!(notes.file(noted).unwrap().modified, since, "{}", path.display());
     }
 
     let output = python(&lib, &["-v", "-c", "import sample.kept"]).unwrap();
@@ -136,12 +147,13 @@ fn links_and_odd_files_are_left_alone() {
     std::fs::write(outside.path().join("__pycache__/victim.x.pyc"), header(2)).unwrap();
     std::fs::write(cache.join("short.x.pyc"), &header(2)[..15]).unwrap();
     symlink(outside.path().join("__pycache__/victim.x.pyc"), cache.join("py.x.pyc")).unwrap();
-    let before = (snapshot(outside.path()), snapshot(directory.path()));
     let all = ["link", "missing", "directory", "short", "py", "away/victim"];
     write_manifest(directory.path(), &all.map(|name| (format!("{name}.py"), 1.0)));
-    let before = (before.0, snapshot(directory.path()));
-    assert_eq!(keep_bytecode_valid(directory.path(), &build_info()).unwrap(), 0);
-    assert!((snapshot(outside.path()), snapshot(directory.path())) == before);
+    let (installed, mut notes) = unpacked(directory.path(), &build_info(), 2);
+    let before = (snapshot(outside.path()), snapshot(installed.path()));
+    assert_eq!(keep_bytecode_valid(installed.path(), &build_info(), &mut notes).unwrap(), 0);
+    assert!((snapshot(outside.path()), snapshot(installed.path())) == before);
     std::fs::write(cache.join("py.y.pyc"), header(2)).unwrap();
-    assert_eq!(keep_bytecode_valid(directory.path(), &build_info()).unwrap(), 1);
+    let (installed, mut notes) = unpacked(directory.path(), &build_info(), 2);
+    assert_eq!(keep_bytecode_valid(installed.path(), &build_info(), &mut notes).unwrap(), 1);
 }

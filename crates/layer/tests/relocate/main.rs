@@ -6,4 +6,6 @@
 mod bytecode;
 mod golden;
 mod grow;
+mod noted;
+mod support;
 mod tree;

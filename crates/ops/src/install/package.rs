@@ -9,14 +9,16 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use strata_layer::BuildInfo;
 use strata_layer::relocate::{
-    Destination, Leftovers, Platform, PrefixMap, Relocated, keep_bytecode_valid, leftovers, relocate_tree,
+    Destination, Leftovers, Platform, PrefixMap, Relocated, keep_bytecode_valid, leftovers, relocate_noted,
 };
-use strata_layer::unpack::{Limits, UnpackOptions, Unpacked, unpack};
+use strata_layer::unpack::{Limits, Note, Noted, Notes, Owned, UnpackOptions, Unpacked, unpack_noted};
 use strata_oci::Digest;
 use strata_spec::DagHash;
 use strata_store::prefix_state::{PrefixState, prefix_state};
 use strata_store::stage::{METADATA_DIRECTORY, SPEC_FILE, STAGED_SPEC_FILE, StagedPrefix, finish_name};
-use strata_store::{LockGuard, StageArea, Store, StoreRoot, write_install_manifest};
+use strata_store::{
+    KnownKind, KnownPath, LockGuard, StageArea, Store, StoreRoot, write_known_install_manifest,
+};
 
 /// Where everything is here: what relocation maps old prefixes to.
 #[derive(Debug)]
@@ -52,9 +54,9 @@ fn fetch(
     downloads: &Downloads<'_>,
     destination: &Path,
     threads: usize,
-) -> Result<Unpacked, Error> {
+) -> Result<(Unpacked, Notes), Error> {
     let options = UnpackOptions { limits: Limits::for_layer(planned.place.layer.size), threads };
-    let unpacked = unpack(downloads.take(planned)?, destination, &options)
+    let (unpacked, notes) = unpack_noted(downloads.take(planned)?, destination, &options)
         .map_err(|source| Error::Unpack { package: planned.label(), source })?;
     match planned.place.diff_id {
         Some(expected) if expected != Digest::from_sha256(unpacked.diff_id) => Err(Error::DiffId {
@@ -63,7 +65,7 @@ fn fetch(
             expected,
             found: Digest::from_sha256(unpacked.diff_id),
         }),
-        _ => Ok(unpacked),
+        _ => Ok((unpacked, notes)),
     }
 }
 
@@ -79,7 +81,7 @@ pub(super) fn stage(
     let label = planned.label();
     let stage = area.stage(&planned.hash)?;
     let root = stage.path();
-    let unpacked = fetch(planned, downloads, root, options.jobs)?;
+    let (unpacked, mut notes) = fetch(planned, downloads, root, options.jobs)?;
     let metadata = root.join(METADATA_DIRECTORY);
     let spec_file = metadata.join(SPEC_FILE);
     // `spack reindex` takes every directory with a spec file for a package: this one is not one yet.
@@ -90,24 +92,40 @@ pub(super) fn stage(
     let map = here.prefix_map(&label, &unpacked.build_info)?;
     let relocate_error = |source| Error::Relocate { package: label.clone(), source };
     let destination = Destination { map: &map, sbang: here.sbang.as_os_str().as_bytes() };
-    let relocated =
-        relocate_tree(root, &unpacked.build_info, &destination, Platform::Elf).map_err(relocate_error)?;
+    let relocated = relocate_noted(root, &unpacked.build_info, &destination, Platform::Elf, &mut notes)
+        .map_err(relocate_error)?;
     let leftovers = if options.count_leftovers {
         leftovers(root, &map).map_err(relocate_error)?
     } else {
         Leftovers::default()
     };
-    keep_bytecode_valid(root, &unpacked.build_info).map_err(relocate_error)?;
+    keep_bytecode_valid(root, &unpacked.build_info, &mut notes).map_err(relocate_error)?;
     if let Some(access) = &planned.access {
         access.apply(root)?;
+        let staged = |path: &Path| match path.strip_prefix(METADATA_DIRECTORY) {
+            Ok(file) if file == Path::new(SPEC_FILE) => metadata.join(STAGED_SPEC_FILE),
+            _ => root.join(path),
+        };
+        notes.look_at_owners(staged).map_err(|(path, error)| Error::io(&path, error))?;
     }
     // The manifest has the modes in it, but for its own.
-    write_install_manifest(root, &planned.prefix)?;
+    write_known_install_manifest(root, &planned.prefix, notes.iter().map(|note| known(&notes, note)))?;
     if let Some(access) = &planned.access {
         access.apply(&metadata.join("install_manifest.json"))?;
     }
     crate::load::keep(store, &planned.hash, &planned.place.environment)?;
     Ok(Staged { stage, unpacked, relocated, leftovers, lock })
+}
+
+/// What the install manifest says of a path.
+fn known<'n>(notes: &'n Notes, note: &'n Note) -> KnownPath<'n> {
+    let kind = match (&note.noted, notes.file(note)) {
+        (_, Some(file)) => KnownKind::File { sha1: file.sha1, size: file.size, modified: file.modified },
+        (Noted::Symlink(target), None) => KnownKind::Symlink(target),
+        _ => KnownKind::Other,
+    };
+    let Owned { mode, owner, group } = note.owned;
+    KnownPath { path: &note.path, mode, owner, group, kind }
 }
 
 /// Sees to it that nothing is at the prefix, or what is to be replaced. False if the package is installed there: somebody else was faster.

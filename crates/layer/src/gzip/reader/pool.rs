@@ -155,11 +155,7 @@ impl Pool {
                 thread::Builder::new().name("inflate".to_owned()).spawn(move || work(&waiting, &buffers)).ok()
             })
             .collect();
-        (!threads.is_empty()).then(|| Pool {
-            jobs: Some(jobs),
-            threads,
-            members: Vec::new(),
-        })
+        (!threads.is_empty()).then(|| Pool { jobs: Some(jobs), threads, members: Vec::new() })
     }
 
     /// Sends `member`, which starts at the compressed byte `offset`, to be inflated.
