@@ -2,7 +2,7 @@
 //!
 //! The sample store is installed as it is and with many more files in one of its packages; the difference is what these
 //! files take. When extracting, relocating, dating byte-code and writing the manifest each went over the tree anew it was
-//! 3.3 opens, 4.2 stat-like calls, 3.2 reads and 14 calls of any kind for each file.
+//! 2.1 opens, 2.1 stat-like calls, 2.0 reads and 9.7 calls of any kind for each file.
 
 use crate::support::{World, text};
 use std::collections::HashMap;
@@ -50,13 +50,11 @@ impl Calls {
         names.iter().filter_map(|name| self.0.get(*name)).sum()
     }
 
-    /// All but those by which threads wait for each other, of which there are now more and now fewer.
+    /// All but those by which threads wait for each other, of which there are now more and now fewer, and the one by which
+    /// the standard library asserts in debug builds that what it closes is open.
     fn all(&self) -> u64 {
-        self.0
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "futex" | "sched_yield"))
-            .map(|(_, n)| n)
-            .sum()
+        let others = ["futex", "sched_yield", "fcntl"];
+        self.0.iter().filter(|(name, _)| !others.contains(&name.as_str())).map(|(_, calls)| calls).sum()
     }
 }
 

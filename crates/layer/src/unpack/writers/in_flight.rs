@@ -5,8 +5,15 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 /// A number of bytes that may be held at once.
 pub(super) struct InFlight {
     limit: usize,
-    held: Mutex<usize>,
+    state: Mutex<State>,
     freed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    held: usize,
+    /// Whether somebody waits: waking nobody would be a system call all the same.
+    waiting: bool,
 }
 
 /// Some of them; given back when dropped.
@@ -17,23 +24,28 @@ pub(super) struct Held {
 
 impl InFlight {
     pub(super) fn new(limit: usize) -> Arc<Self> {
-        Arc::new(InFlight { limit, held: Mutex::new(0), freed: Condvar::new() })
+        Arc::new(InFlight { limit, state: Mutex::default(), freed: Condvar::new() })
     }
 
     /// Waits until `amount` more is allowed. More than the limit is allowed when nothing else is held.
     pub(super) fn take(this: &Arc<Self>, amount: usize) -> Held {
-        let held = this.held.lock().unwrap_or_else(PoisonError::into_inner);
-        let too_much = |held: &mut usize| *held > 0 && *held + amount > this.limit;
-        let held = this.freed.wait_while(held, too_much);
-        *held.unwrap_or_else(PoisonError::into_inner) += amount;
+        let mut state = this.state.lock().unwrap_or_else(PoisonError::into_inner);
+        while state.held > 0 && state.held + amount > this.limit {
+            state.waiting = true;
+            state = this.freed.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        state.held += amount;
         Held { amount, of: Arc::clone(this) }
     }
 }
 
 impl Drop for Held {
     fn drop(&mut self) {
-        *self.of.held.lock().unwrap_or_else(PoisonError::into_inner) -= self.amount;
-        self.of.freed.notify_one();
+        let mut state = self.of.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.held -= self.amount;
+        if std::mem::take(&mut state.waiting) {
+            self.of.freed.notify_all();
+        }
     }
 }
 
@@ -63,6 +75,6 @@ mod tests {
         });
         assert!(most.into_inner() <= 10);
         assert_eq!(InFlight::take(&in_flight, 11).amount, 11);
-        assert_eq!(*in_flight.held.lock().unwrap(), 0);
+        assert_eq!(in_flight.state.lock().unwrap().held, 0);
     }
 }
