@@ -83,6 +83,7 @@ fn an_install_writes_each_file_once_and_reads_it_only_to_relocate_it() {
         .status()
         .is_ok_and(|status| status.success());
     if !traced {
+        assert!(std::env::var_os("CI").is_none(), "there is no strace that works, and CI has to have one");
         return golden::skipped(name, "there is no strace that works");
     }
     let world = World::new();
