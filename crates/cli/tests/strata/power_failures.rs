@@ -20,14 +20,17 @@ enum Call {
 fn calls(trace: &str) -> Vec<Call> {
     let call = |line: &str| {
         let is_rename = line.contains(" rename(") || line.contains(" renameat");
+        let quoted: Vec<&str> = line.split('"').skip(1).step_by(2).collect();
+        let is_staged = |path: &str| path.contains("/strata-stage/run.");
         if line.contains(" syncfs(") {
             Some(Call::FlushAll)
         } else if line.contains(" fsync(") {
             line.split(['<', '>']).nth(1).map(|path| Call::Flush(path.to_owned()))
-        } else if is_rename && line.contains("/strata-stage/run.") && !line.contains("spec.json") {
-            (!line.contains("install_manifest")).then_some(Call::Appear)
+        } else if let (true, [from, to]) = (is_rename, &quoted[..]) {
+            let appears = is_staged(from) && !is_staged(to);
+            if appears { Some(Call::Appear) } else { to.ends_with("/index.json").then_some(Call::Record) }
         } else {
-            (is_rename && line.contains("/index.json\"")).then_some(Call::Record)
+            None
         }
     };
     trace.lines().filter_map(call).collect()

@@ -8,9 +8,9 @@ use super::{InstallSummary, Installed};
 use crate::error::Error;
 use crate::report::{Action, Event};
 use crate::resolve::Resolved;
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{HashMap, HashSet};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use strata_spec::{DagHash, Database, Node, NodeSource, closure};
 use strata_store::stage::Replaced;
 use strata_store::store::now;
@@ -43,8 +43,89 @@ impl<'p> Committed<'p> {
     }
 }
 
+/// What is known of the packages that are to be installed.
+struct Books<'p> {
+    /// Dependencies first.
+    planned: &'p [PlannedInstall],
+    waiting: HashMap<&'p DagHash, Waiting<'p>>,
+    /// What is not there yet, and may come to be.
+    unfinished: HashSet<&'p DagHash>,
+    failed: HashSet<&'p DagHash>,
+}
+
+impl<'p> Books<'p> {
+    fn new(planned: &'p [PlannedInstall]) -> Self {
+        // What is replaced is there all the while: nobody waits for it, lest others wait for us who read it.
+        let new = planned.iter().filter(|planned| !planned.replaces);
+        let unfinished = new.map(|planned| &planned.hash).collect();
+        Self { planned, waiting: HashMap::new(), unfinished, failed: HashSet::new() }
+    }
+
+    fn fail(&mut self, package: &'p PlannedInstall) {
+        self.waiting.remove(&package.hash);
+        self.unfinished.remove(&package.hash);
+        self.failed.insert(&package.hash);
+    }
+
+    /// A package that waits for one that has failed, and that one.
+    fn in_vain(&self) -> Option<(&'p PlannedInstall, &'p PlannedInstall)> {
+        if self.failed.is_empty() {
+            return None;
+        }
+        let failed = || self.planned.iter().filter(|package| self.failed.contains(&package.hash));
+        let dependency =
+            |waiting: &Waiting<'p>| failed().find(|package| waiting.needs.contains(&package.hash));
+        let mut packages = self.planned.iter().filter_map(|package| self.waiting.get(&package.hash));
+        packages.find_map(|waiting| Some((waiting.planned, dependency(waiting)?)))
+    }
+
+    fn is_ready(&self, waiting: &Waiting<'p>) -> bool {
+        !waiting.needs.iter().any(|hash| self.unfinished.contains(hash))
+    }
+
+    fn has_ready(&self) -> bool {
+        self.waiting.values().any(|waiting| self.is_ready(waiting))
+    }
+
+    /// Everything that is ready, or is once what comes before it is there.
+    fn take_ready(&mut self) -> Vec<Waiting<'p>> {
+        let mut batch = Vec::new();
+        for package in self.planned {
+            if self.waiting.get(&package.hash).is_some_and(|waiting| self.is_ready(waiting)) {
+                self.unfinished.remove(&package.hash);
+                batch.extend(self.waiting.remove(&package.hash));
+            }
+        }
+        batch
+    }
+}
+
+/// How often the database is written. To write it costs the same for one package as for many, and the more the bigger it is and
+/// the slower the disk; what is ready waits for company, so that no more than a tenth of the time goes into it.
+#[derive(Default)]
+struct Pace {
+    next: Option<Instant>,
+}
+
+impl Pace {
+    const REST: u32 = 9;
+    /// What a kill may cost in packages that are ready.
+    const LONGEST: Duration = Duration::from_secs(2);
+
+    fn left(&self) -> Duration {
+        self.next.map_or(Duration::ZERO, |next| next.saturating_duration_since(Instant::now()))
+    }
+
+    /// The database has been written, which was begun then.
+    fn written(&mut self, begun: Instant) {
+        let rest = begun.elapsed().saturating_mul(Self::REST).min(Self::LONGEST);
+        self.next = Some(Instant::now() + rest);
+    }
+}
+
 impl Context<'_> {
-    /// Makes staged packages visible: each once everything it needs is, all that are ready in one transaction.
+    /// Makes staged packages visible: each once everything it needs is, all that are ready in one transaction. Returns those
+    /// that were asked for and that somebody else has installed.
     pub(super) fn register<'p>(
         &self,
         planned: &'p [PlannedInstall],
@@ -52,55 +133,45 @@ impl Context<'_> {
         results: Receiver<Outcome<'p>>,
         summary: &mut InstallSummary,
     ) -> Result<Vec<DagHash>, Error> {
-        let mut waiting: HashMap<&'p DagHash, Waiting<'p>> = HashMap::new();
-        // What is replaced is there all the while: nobody waits for it, lest others wait for us who read it.
-        let mut unfinished: HashSet<&'p DagHash> =
-            planned.iter().filter(|planned| !planned.replaces).map(|planned| &planned.hash).collect();
-        let mut failed: HashSet<&'p DagHash> = HashSet::new();
+        let (mut books, mut pace) = (Books::new(planned), Pace::default());
         let mut asked_for: Vec<DagHash> = Vec::new();
-        while let Ok(outcome) = results.recv() {
-            for outcome in std::iter::once(outcome).chain(results.try_iter()) {
-                match outcome {
-                    Outcome::Staged(planned, staged, elapsed) => {
-                        let needs = runtime_needs(resolved, planned)?;
-                        waiting.insert(&planned.hash, Waiting { planned, staged, elapsed, needs });
-                    }
-                    Outcome::Present(package) => {
-                        // Whoever was faster may have needed it for something else only.
-                        asked_for.extend(package.explicit.then(|| package.hash.clone()));
-                        unfinished.remove(&package.hash);
-                        summary.present.push(package.label());
-                    }
-                    Outcome::Failed(package, error) => {
-                        unfinished.remove(&package.hash);
-                        failed.insert(&package.hash);
-                        self.failed(package, error, summary);
-                    }
+        loop {
+            let outcome = match books.has_ready() {
+                true => results.recv_timeout(pace.left()),
+                false => results.recv().map_err(|_| RecvTimeoutError::Disconnected),
+            };
+            match outcome {
+                Ok(Outcome::Staged(planned, staged, elapsed)) => {
+                    let needs = runtime_needs(resolved, planned)?;
+                    books.waiting.insert(&planned.hash, Waiting { planned, staged, elapsed, needs });
                 }
-            }
-            // `planned` has dependencies first: one pass finds everything that is ready.
-            let mut batch = Vec::new();
-            for package in planned {
-                let Some(Waiting { needs, .. }) = waiting.get(&package.hash) else { continue };
-                let is_failed = |p: &&PlannedInstall| failed.contains(&p.hash) && needs.contains(&p.hash);
-                if let Some(dependency) = planned.iter().find(is_failed) {
-                    waiting.remove(&package.hash);
-                    unfinished.remove(&package.hash);
-                    failed.insert(&package.hash);
-                    self.failed(package, Error::DependencyFailed { dependency: dependency.label() }, summary);
-                } else if !needs.iter().any(|hash| unfinished.contains(hash)) {
-                    unfinished.remove(&package.hash);
-                    batch.extend(waiting.remove(&package.hash));
+                Ok(Outcome::Present(package)) => {
+                    // Whoever was faster may have needed it for something else only.
+                    asked_for.extend(package.explicit.then(|| package.hash.clone()));
+                    books.unfinished.remove(&package.hash);
+                    summary.present.push(package.label());
                 }
-            }
-            if !batch.is_empty() {
-                for (package, error) in self.commit(batch, resolved, summary)? {
-                    failed.insert(&package.hash);
+                Ok(Outcome::Failed(package, error)) => {
+                    books.fail(package);
                     self.failed(package, error, summary);
                 }
+                Err(end) => {
+                    let (batch, begun) = (books.take_ready(), Instant::now());
+                    if batch.is_empty() && end == RecvTimeoutError::Disconnected {
+                        return Ok(asked_for);
+                    }
+                    for (package, error) in self.commit(batch, resolved, summary)? {
+                        books.fail(package);
+                        self.failed(package, error, summary);
+                    }
+                    pace.written(begun);
+                }
+            }
+            while let Some((package, dependency)) = books.in_vain() {
+                books.fail(package);
+                self.failed(package, Error::DependencyFailed { dependency: dependency.label() }, summary);
             }
         }
-        Ok(asked_for)
     }
 
     /// Renames the packages into place and records them, all under the database's write lock. Returns those that could not
