@@ -39,12 +39,28 @@ impl<'s> Registries<'s> {
         settings: &'s Settings,
         console: &Arc<Console>,
     ) -> Result<Self, Diagnosis> {
+        let cache = settings.use_cache.then(|| BlobCache::new(&settings.cache_directory));
+        Self::with(uploads, cache, settings, console)
+    }
+
+    /// As the settings say, but blobs are not kept: for what reads many small ones once. To write, look for and read back a
+    /// file for each takes longer than to ask for it.
+    pub(crate) fn keeping_nothing(settings: &'s Settings, console: &Arc<Console>) -> Result<Self, Diagnosis> {
+        Self::with(UploadMode::default(), None, settings, console)
+    }
+
+    fn with(
+        uploads: UploadMode,
+        blob_cache: Option<BlobCache>,
+        settings: &'s Settings,
+        console: &Arc<Console>,
+    ) -> Result<Self, Diagnosis> {
         let listener = Arc::clone(console);
         let options = TransportOptions {
             tls: settings.tls()?,
             uploads,
             credentials: settings.credential_files.store(),
-            blob_cache: settings.use_cache.then(|| BlobCache::new(&settings.cache_directory)),
+            blob_cache,
             listener: Arc::new(move |notice| tell(notice, &listener)),
             ..TransportOptions::default()
         };

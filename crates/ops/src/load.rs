@@ -12,6 +12,6 @@ mod shell;
 
 pub use crate::run_environment::{Edit, Modification, Variables, differences};
 pub use activation::{Activation, active_view, temporary_directory};
-pub(crate) use kept::{forget, keep};
+pub(crate) use kept::{forget, keep, read as read_kept};
 pub use packages::{Changed, Sources, load, loaded, unload};
 pub use shell::{Shell, is_name};

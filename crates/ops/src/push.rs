@@ -9,6 +9,7 @@ mod journal;
 mod pack;
 mod package;
 mod plan;
+mod reuse;
 pub(crate) mod scratch;
 mod size;
 mod tagged_image;
@@ -19,7 +20,11 @@ pub use execute::execute;
 pub use plan::{Only, Planned, PlannedImage, PushPlan, PushRequest, Unavailable, plan};
 
 use serde::Serialize;
+use strata_oci::Repository;
 use strata_spec::DagHash;
+
+/// Opens the cache at a URL that packages came from; none if it cannot be used.
+pub type CacheOpener<'o> = &'o dyn Fn(&str) -> Option<Box<dyn Repository>>;
 
 /// What became of a push.
 #[derive(Debug, Default, Serialize)]
@@ -34,6 +39,8 @@ pub struct PushSummary {
     pub failed: Vec<Failure>,
     /// Labels of packages whose layer an interrupted push had uploaded, so that it was neither packed nor sent again.
     pub resumed: Vec<String>,
+    /// Labels of packages that came from another cache and are as they came: their layers were taken from there.
+    pub reused: Vec<String>,
     /// The image of all roots, if one was asked for and written. It is told beside the summary of packages.
     #[serde(skip)]
     pub image: Option<PushedImage>,

@@ -47,6 +47,7 @@ pub(crate) fn remove(
         if !package.external {
             drop(remove_prefix(&area, store.root(), &package.prefix)?);
             crate::load::forget(store.root(), &package.hash);
+            crate::origin::forget(store.root(), &package.hash);
         }
         reporter.event(Event::Finished {
             action: Action::Uninstall,

@@ -102,6 +102,9 @@ pub(crate) struct Installed<'a> {
     pub(crate) spack: Option<&'a Path>,
     /// `config.Env` of packages as a cache has them, and whether those images have a base.
     pub(crate) cached: &'a HashMap<DagHash, Cached>,
+    /// What is kept of the configs of packages that are as they came from a cache: it says what their recipes do, and nothing in
+    /// their prefixes is opened.
+    pub(crate) unopened: Option<&'a HashMap<DagHash, Cached>>,
 }
 
 /// What the config of a package that is in a cache says.

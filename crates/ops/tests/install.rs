@@ -38,7 +38,8 @@ fn cache(dir: &Path) -> Vec<Mirror> {
     let database = store.read().unwrap();
     let request = PushRequest { jobs: 2, ..PushRequest::default() };
     let plan = push::plan(&database, &*repository, &request, &Silent).unwrap();
-    let summary = push::execute(&database, store.root(), &*repository, &request, plan, &Silent).unwrap();
+    let summary =
+        push::execute(&database, store.root(), &*repository, &request, plan, &|_| None, &Silent).unwrap();
     assert_eq!(summary.pushed.len(), 3);
     vec![Mirror::new("cache".to_owned(), repository)]
 }

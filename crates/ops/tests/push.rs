@@ -101,7 +101,7 @@ fn push(root: &Path, cache: &Path, names: &[&str], fault: Option<Fault>) -> Push
         let request = PushRequest { specs, only: Only::Package, jobs: 1, ..PushRequest::default() };
         let plan = plan(&database, &*repository, &request, &Silent).unwrap();
         let root = StoreRoot::open_or_new(&root, None).unwrap();
-        let summary = execute(&database, &root, &*repository, &request, plan, &Silent).unwrap();
+        let summary = execute(&database, &root, &*repository, &request, plan, &|_| None, &Silent).unwrap();
         sender.send(summary).unwrap();
     });
     receiver.recv_timeout(Duration::from_secs(60)).expect("the push ends")

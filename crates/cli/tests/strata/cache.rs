@@ -53,6 +53,21 @@ fn what_was_downloaded_is_not_downloaded_again() {
 }
 
 #[test]
+fn what_an_index_is_made_of_is_not_kept() {
+    let world = World::new();
+    let (registry, _) = filled(&world);
+    world.ok(["cache", "prune", "--all"]);
+    // Without an index: every config is read.
+    let fresh = registry.url("fresh");
+    let store = world.path("built");
+    world.ok(["--store", text(&store), "buildcache", "push", "--no-update-index", &fresh]);
+    registry.log().clear();
+    world.ok(["buildcache", "update-index", &fresh]);
+    assert!(registry.log().count("GET", "/blobs/") >= 3, "configs are read");
+    assert_eq!(info(&world), (0, 0));
+}
+
+#[test]
 fn another_directory_and_one_that_cannot_be() {
     let world = World::new();
     let (_registry, url) = filled(&world);

@@ -34,6 +34,7 @@ mod network_file_systems;
 mod pages;
 mod permissions;
 mod power_failures;
+mod push_again;
 mod push_images;
 mod reference;
 mod reindex;

@@ -5,7 +5,8 @@ use super::package::Staged;
 use super::plan::PlannedInstall;
 use super::workers::Outcome;
 use super::{InstallSummary, Installed};
-use crate::error::Error;
+use crate::error::{Error, chain};
+use crate::origin::{self, Origin};
 use crate::report::{Action, Event};
 use crate::resolve::Resolved;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
@@ -32,6 +33,8 @@ struct Committed<'p> {
     refused: Vec<(&'p PlannedInstall, Error)>,
     /// The old trees, of which there are two until all is recorded.
     replaced: Vec<Replaced>,
+    /// Where packages came from, for those that are pushed again.
+    origins: Vec<(&'p PlannedInstall, Origin)>,
     /// Prefixes stay locked until they are recorded.
     locks: Vec<LockGuard>,
 }
@@ -228,7 +231,7 @@ impl Context<'_> {
             record_installs(database, &recording, resolved, &installs)?;
             Ok::<_, Error>(())
         });
-        let Committed { done, refused, replaced, locks } = committed;
+        let Committed { done, refused, replaced, origins, locks } = committed;
         if let Err(error) = recorded {
             for old in replaced {
                 // What cannot be put back has been replaced by all of what was to come.
@@ -236,6 +239,13 @@ impl Context<'_> {
             }
             self.take_back(done.iter().map(|(planned, ..)| *planned));
             return Err(error);
+        }
+        for (planned, origin) in origins {
+            // Without it the package is packed again when it is pushed.
+            if let Err(error) = origin::keep(self.store.root(), &planned.hash, &planned.prefix, origin) {
+                let text = format!("cannot remember where {} came from: {}", planned.label(), chain(&error));
+                self.reporter.event(Event::Detail(&text));
+            }
         }
         // The old trees are deleted while their prefixes are locked still.
         drop(replaced);
@@ -280,7 +290,7 @@ fn appear<'p>(
     changed: &mut ChangedDirectories,
 ) -> Result<(), Error> {
     let Waiting { planned, staged, elapsed, .. } = waiting;
-    let Staged { stage, unpacked, relocated, leftovers, lock } = *staged;
+    let Staged { stage, unpacked, relocated, leftovers, origin, lock } = *staged;
     committed.locks.push(lock);
     let replaces = planned.replaces && planned.prefix.symlink_metadata().is_ok();
     if replaces {
@@ -300,6 +310,7 @@ fn appear<'p>(
         relocated: relocated.files_changed + relocated.links_changed + relocated.shebangs,
         leftovers: leftovers.by_kind.iter().map(|(kind, files)| (kind.to_string(), files.len())).collect(),
     };
+    committed.origins.extend(origin.map(|origin| (planned, origin)));
     committed.done.push((planned, installed, elapsed));
     Ok(())
 }

@@ -4,6 +4,7 @@ use super::InstallOptions;
 use super::downloads::Downloads;
 use super::plan::PlannedInstall;
 use crate::error::Error;
+use crate::origin::Origin;
 use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -45,6 +46,7 @@ pub(super) struct Staged {
     pub(super) unpacked: Unpacked,
     pub(super) relocated: Relocated,
     pub(super) leftovers: Leftovers,
+    pub(super) origin: Option<Origin>,
     pub(super) lock: LockGuard,
 }
 
@@ -114,7 +116,10 @@ pub(super) fn stage(
         access.apply(&metadata.join("install_manifest.json"))?;
     }
     crate::load::keep(store, &planned.hash, &planned.place.environment)?;
-    Ok(Staged { stage, unpacked, relocated, leftovers, lock })
+    let cache = downloads.mirror(planned).repository.url().to_string();
+    let diff_id = Digest::from_sha256(unpacked.diff_id);
+    let origin = Origin::of(&planned.hash, &cache, &planned.place.layer, diff_id, &unpacked.build_info);
+    Ok(Staged { stage, unpacked, relocated, leftovers, origin, lock })
 }
 
 /// What the install manifest says of a path.

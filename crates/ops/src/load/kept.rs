@@ -61,7 +61,7 @@ pub(crate) fn forget(root: &StoreRoot, hash: &DagHash) {
 }
 
 /// What is kept of some packages, each in its own store. What cannot be understood is as if it were not there.
-pub(super) fn read<'r>(
+pub(crate) fn read<'r>(
     root_of: impl Fn(&DagHash) -> &'r StoreRoot,
     hashes: &[DagHash],
 ) -> Result<HashMap<DagHash, Cached>, Error> {

@@ -49,7 +49,7 @@ impl Sources<'_> {
     pub(super) fn loading(&self, groups: &[&[DagHash]]) -> Result<Vec<Loading>, Error> {
         let cached = kept::read(|hash| self.upstreams.get(hash).unwrap_or(self.root), &groups.concat())?;
         let Self { database, inspections, spack, .. } = *self;
-        loading(&Installed { database, inspections, spack, cached: &cached }, groups)
+        loading(&Installed { database, inspections, spack, cached: &cached, unopened: None }, groups)
     }
 
     fn place(&self) -> String {

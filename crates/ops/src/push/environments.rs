@@ -23,6 +23,14 @@ pub struct Sources {
 /// The roots of an image.
 type Roots = Vec<DagHash>;
 
+/// Packages that came from a cache and are as they came.
+pub(super) struct AsTheyCame<'u> {
+    /// What their configs said.
+    pub(super) configs: &'u HashMap<DagHash, Cached>,
+    /// Where they are in images, by where they are here.
+    pub(super) moved: HashMap<String, String>,
+}
+
 /// Environments by the roots of their images.
 pub(super) struct Environments(Mutex<HashMap<Roots, Result<Known, Error>>>);
 
@@ -43,10 +51,17 @@ impl Environments {
         database: &Database,
         bases: &Bases,
         cached: &HashMap<DagHash, Cached>,
+        as_they_came: &AsTheyCame<'_>,
         reporter: &dyn Reporter,
     ) -> Self {
         let Sources { inspections, spack } = sources;
-        let installed = Installed { database, inspections, spack: spack.as_deref(), cached };
+        let installed = Installed {
+            database,
+            inspections,
+            spack: spack.as_deref(),
+            cached,
+            unopened: Some(as_they_came.configs),
+        };
         let mut by_architecture: BTreeMap<&str, Vec<Roots>> = BTreeMap::new();
         let mut base_of = HashMap::new();
         for roots in images {
@@ -57,6 +72,8 @@ impl Environments {
             });
             by_architecture.entry(architecture).or_default().push(roots);
         }
+        let moved: HashMap<&str, String> =
+            as_they_came.moved.iter().map(|(here, there)| (here.as_str(), there.clone())).collect();
         let (mut all, mut known) = (HashMap::new(), Vec::new());
         for (architecture, images) in by_architecture {
             let base = &base_of[architecture];
@@ -68,7 +85,7 @@ impl Environments {
             };
             for (roots, told) in images.into_iter().zip(told) {
                 let told = told.map(|mut told| {
-                    let environment = std::mem::take(&mut told.environment);
+                    let environment = std::mem::take(&mut told.environment).moved(&moved);
                     let unclear = told.unclear.clone();
                     known.push(told);
                     Known { environment, unclear }

@@ -5,13 +5,14 @@
 //! whole packages behind.
 
 use super::bases::Bases;
-use super::environments::Environments;
+use super::environments::{AsTheyCame, Environments};
 use super::journal::{Installed, Journal};
 use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
+use super::reuse::Surroundings;
 use super::scratch::Scratch;
 use super::tagging::Image;
-use super::{Failure, PushSummary, package, size};
+use super::{CacheOpener, Failure, PushSummary, package, size};
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::image::assemble::LayerInfo;
@@ -64,13 +65,15 @@ pub(super) struct Context<'c> {
     pub(super) environments: Environments,
 }
 
-/// Does what `plan` says. Failures of single packages are in the summary; the rest goes on.
+/// Does what `plan` says. Failures of single packages are in the summary; the rest goes on. `open` is for the caches that
+/// packages were installed from.
 pub fn execute(
     database: &Database,
     root: &StoreRoot,
     repository: &dyn Repository,
     request: &PushRequest,
     plan: PushPlan,
+    open: CacheOpener<'_>,
     reporter: &dyn Reporter,
 ) -> Result<PushSummary, Error> {
     let PushPlan { to_push, present, present_hashes: mut tagged, unavailable, failed, image, roots, bases } =
@@ -80,13 +83,14 @@ pub fn execute(
     let journal = journals.map(|directory| Journal::open(directory, repository, root, request.force));
     bases.provide(request.base.as_ref(), repository, reporter)?;
     let image = image.map(|_| roots);
-    let (mut layers, environments) =
-        prepare(database, repository, request, &to_push, image.as_ref(), &bases, reporter);
+    let surroundings = Surroundings { database, root, repository, request, reporter, open };
+    let Prepared { mut layers, uploaded, environments } =
+        prepare(&surroundings, &to_push, image.as_ref(), &bases, journal.as_ref(), &mut summary)?;
     let merger = Merger::new(request.kept.as_deref(), request.jobs);
     let context =
         Context { database, root, repository, request, reporter, journal, bases, merger, environments };
     if !to_push.is_empty() {
-        context.push(&to_push, &mut layers, &mut summary)?;
+        context.push(&to_push, uploaded, &mut layers, &mut summary)?;
     }
     if let (Some(roots), Some(tag)) = (image, &request.tag) {
         let written = match summary.failed.is_empty() {
@@ -106,21 +110,45 @@ pub fn execute(
     Ok(summary)
 }
 
-/// What is to be known before anything is tagged: the layers that the cache has of packages which are not pushed, and the
-/// environments of all images. A package that cannot be looked up now is looked up again when it is needed.
+/// What is known before anything is packed or tagged.
+struct Prepared {
+    /// The layers that the cache has of packages which are not pushed.
+    layers: HashMap<DagHash, LayerInfo>,
+    /// The layers that it has of packages which are.
+    uploaded: HashMap<DagHash, LayerInfo>,
+    environments: Environments,
+}
+
+/// Finds out what need not be packed, because an interrupted push uploaded it or because it is as it came from another cache,
+/// and the environments of all images. A package that cannot be looked up now is looked up again when it is needed.
 fn prepare(
-    database: &Database,
-    repository: &dyn Repository,
-    request: &PushRequest,
+    surroundings: &Surroundings<'_>,
     to_push: &[Planned],
     image: Option<&Vec<DagHash>>,
     bases: &Bases,
-    reporter: &dyn Reporter,
-) -> (HashMap<DagHash, LayerInfo>, Environments) {
+    journal: Option<&Journal>,
+    summary: &mut PushSummary,
+) -> Result<Prepared, Error> {
+    let Surroundings { database, repository, request, reporter, .. } = *surroundings;
     let mut images: Vec<Vec<DagHash>> = to_push.iter().map(|planned| vec![planned.hash.clone()]).collect();
     images.extend(image.cloned().filter(|roots| roots.len() != 1));
     images.extend(image.cloned().filter(|roots| roots.len() == 1 && !images.contains(roots)));
     let roots: Vec<&Node> = images.iter().flatten().filter_map(|hash| database.node(hash)).collect();
+
+    let mut uploaded = journal.map_or_else(
+        || Ok(HashMap::new()),
+        |journal| uploaded_before(journal, to_push, database, repository, reporter),
+    )?;
+    let labels = |found: &HashMap<DagHash, LayerInfo>| -> Vec<String> {
+        to_push.iter().filter(|p| found.contains_key(&p.hash)).map(Planned::label).collect()
+    };
+    summary.resumed.extend(labels(&uploaded));
+    uploaded.extend(to_push.iter().filter_map(|p| Some((p.hash.clone(), p.in_cache.as_ref()?.layer))));
+    let unchanged = surroundings.unchanged(&roots)?;
+    let reused = surroundings.reuse(to_push, &uploaded, &unchanged);
+    summary.reused.extend(labels(&reused));
+    uploaded.extend(reused);
+
     let packed: HashSet<&DagHash> = to_push.iter().map(|planned| &planned.hash).collect();
     let mut unknown = closure(database, &roots).unwrap_or_default();
     // What is pushed by force may be there, with an environment that only its builder could tell.
@@ -134,27 +162,51 @@ fn prepare(
     let found = found.unwrap_or_else(|never| match never {});
     known.extend(unknown.iter().zip(found).filter_map(|(node, found)| Some((node.hash.clone(), found?))));
 
-    let cached: HashMap<DagHash, Cached> =
+    let mut cached: HashMap<DagHash, Cached> =
         known.iter().map(|(hash, package)| (hash.clone(), package.environment.clone())).collect();
+    for (hash, config) in unchanged.configs.iter().filter(|(_, config)| !config.says_nothing()) {
+        cached.entry(hash.clone()).or_insert_with(|| config.clone());
+    }
     known.retain(|hash, _| !packed.contains(hash));
-    let layers = known.into_iter().map(|(hash, package)| (hash, package.layer)).collect();
+    let layers: HashMap<DagHash, LayerInfo> =
+        known.into_iter().map(|(hash, package)| (hash, package.layer)).collect();
     let wanted = request.base.is_some() || request.tag.is_some();
-    (layers, Environments::of(images, wanted, &request.environment, database, bases, &cached, reporter))
+    let in_images = layers.iter().chain(&uploaded).map(|(hash, layer)| (hash.clone(), *layer)).collect();
+    let as_they_came =
+        AsTheyCame { configs: &unchanged.configs, moved: unchanged.moved(&in_images, database) };
+    let sources = &request.environment;
+    let environments =
+        Environments::of(images, wanted, sources, database, bases, &cached, &as_they_came, reporter);
+    Ok(Prepared { layers, uploaded, environments })
+}
+
+/// The layers that an interrupted push left in the repository.
+fn uploaded_before(
+    journal: &Journal,
+    to_push: &[Planned],
+    database: &Database,
+    repository: &dyn Repository,
+    reporter: &dyn Reporter,
+) -> Result<HashMap<DagHash, LayerInfo>, Error> {
+    let uploaded = journal.uploaded(to_push, database, repository)?;
+    if !uploaded.is_empty() {
+        let layers =
+            if uploaded.len() == 1 { "1 layer is" } else { &format!("{} layers are", uploaded.len()) };
+        let text = format!("{layers} there already from an interrupted push");
+        reporter.event(Event::Detail(&text));
+    }
+    Ok(uploaded)
 }
 
 impl Context<'_> {
-    /// Packs, uploads and tags; what an interrupted push uploaded is only tagged.
+    /// Packs, uploads and tags; what the cache has the layers of is only tagged.
     fn push(
         &self,
         to_push: &[Planned],
+        uploaded: HashMap<DagHash, LayerInfo>,
         layers: &mut HashMap<DagHash, LayerInfo>,
         summary: &mut PushSummary,
     ) -> Result<(), Error> {
-        let mut uploaded = self.uploaded_before(to_push)?;
-        let resumed = to_push.iter().filter(|p| uploaded.contains_key(&p.hash));
-        summary.resumed.extend(resumed.map(Planned::label));
-        let retagged = to_push.iter().filter_map(|p| Some((p.hash.clone(), p.in_cache.as_ref()?.layer)));
-        uploaded.extend(retagged);
         let (resumed, mut to_pack): (Vec<&Planned>, Vec<&Planned>) =
             to_push.iter().partition(|p| uploaded.contains_key(&p.hash));
         self.reporter.event(Event::Expect(Action::Push, to_pack.len()));
@@ -197,19 +249,6 @@ impl Context<'_> {
             drop(tag_tasks);
         });
         Ok(())
-    }
-
-    /// The layers that an interrupted push left in the repository.
-    fn uploaded_before(&self, to_push: &[Planned]) -> Result<HashMap<DagHash, LayerInfo>, Error> {
-        let Some(journal) = &self.journal else { return Ok(HashMap::new()) };
-        let uploaded = journal.uploaded(to_push, self.database, self.repository)?;
-        if !uploaded.is_empty() {
-            let layers =
-                if uploaded.len() == 1 { "1 layer is" } else { &format!("{} layers are", uploaded.len()) };
-            let text = format!("{layers} there already from an interrupted push");
-            self.reporter.event(Event::Detail(&text));
-        }
-        Ok(uploaded)
     }
 
     fn pack_all<'p>(

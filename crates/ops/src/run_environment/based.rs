@@ -29,6 +29,11 @@ pub(crate) const OF_IMAGES: [&str; 12] = [
 pub(crate) const UNCLEAR: &str = "environment_unclear";
 
 impl Cached {
+    /// Whether there is nothing in it beyond what follows from prefixes.
+    pub(crate) fn says_nothing(&self) -> bool {
+        self.env.is_empty() && self.unclear.is_empty()
+    }
+
     /// What a package's image says. `closure`: how many packages are in it, if that is known.
     pub(crate) fn of(manifest: &Manifest, config: &ImageConfig, closure: Option<usize>) -> Self {
         let unclear = config.extra.get(UNCLEAR).and_then(|labels| serde_json::from_str(labels.get()).ok());

@@ -171,13 +171,17 @@ impl<'d> Recipes<'d> {
         let roots: Vec<&Node> =
             hashes.map(|hash| root(installed.database, hash)).collect::<Result<_, _>>()?;
         let nodes = topological(installed.database, &roots, DependencyTypes::RUNTIME)?;
-        let prefixes = nodes.iter().filter_map(|node| installed.own_prefix(node)).map(PathBuf::from);
+        let opened = nodes.iter().filter(|node| installed.recipe_by_config(&node.hash).is_none());
+        let prefixes = opened.filter_map(|node| installed.own_prefix(node)).map(PathBuf::from);
         let places = prefixes.filter(|prefix| prefix.join(".spack/repos").is_dir()).collect();
         Ok(Self { known: HashMap::new(), places })
     }
 
     fn of(&mut self, node: &'d Node, installed: &Installed<'_>) -> Recipe {
         *self.known.entry(&node.hash).or_insert_with(|| {
+            if let Some(recipe) = installed.recipe_by_config(&node.hash) {
+                return recipe;
+            }
             // Its own prefix first. A dependent may keep a copy.
             let own = installed.own_prefix(node).map(PathBuf::from);
             let places: Vec<&Path> = own.iter().chain(&self.places).map(PathBuf::as_path).collect();
@@ -191,6 +195,13 @@ impl Installed<'_> {
     pub(super) fn prefix(&self, node: &Node) -> Option<String> {
         let recorded = self.database.records.get(&node.hash).and_then(|record| record.path.clone());
         recorded.or_else(|| node.external.as_ref().and_then(|external| external.path.clone()))
+    }
+
+    /// What the config of a package says of its recipe, if its prefix is not to be opened.
+    fn recipe_by_config(&self, hash: &DagHash) -> Option<Recipe> {
+        let config = self.unopened?.get(hash)?;
+        let says_more = !config.says_nothing();
+        Some(Recipe::Known { run: says_more, dependent: says_more })
     }
 
     /// The prefix of a package that Spack built.

@@ -65,7 +65,7 @@ impl Golden {
         inspections: &'a Inspections,
         cached: &'a HashMap<DagHash, Cached>,
     ) -> Installed<'a> {
-        Installed { database: &self.database, inspections, spack: None, cached }
+        Installed { database: &self.database, inspections, spack: None, cached, unopened: None }
     }
 
     /// Computed for each image, without looking at the disk.
@@ -138,8 +138,13 @@ fn the_prefixes_of_a_store_give_the_same() {
         let database = std::fs::read_to_string(store.join(".spack-db/index.json")).unwrap();
         let database = Database::parse(&database).unwrap();
         let (inspections, cached) = (Inspections::default(), HashMap::new());
-        let installed =
-            Installed { database: &database, inspections: &inspections, spack: None, cached: &cached };
+        let installed = Installed {
+            database: &database,
+            inspections: &inspections,
+            spack: None,
+            cached: &cached,
+            unopened: None,
+        };
         let packages: Vec<&DagHash> =
             golden.packages.iter().filter(|hash| database.records.contains_key(*hash)).collect();
         let images: Vec<&[DagHash]> = packages.iter().map(|hash| std::slice::from_ref(*hash)).collect();

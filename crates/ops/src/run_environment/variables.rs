@@ -1,5 +1,6 @@
 //! Variables in order, and the changes that are made to them (Spack's `util/environment.py`).
 
+use super::extras::relocated;
 use crate::image::ImageError;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use strata_oci::ImageConfig;
@@ -56,6 +57,14 @@ impl Environment {
     /// Names and values, in order.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// The same for packages that lie elsewhere: their prefixes there, by those in the values.
+    pub(crate) fn moved(mut self, moved: &HashMap<&str, String>) -> Self {
+        for (_, value) in &mut self.0 {
+            *value = relocated(value, moved);
+        }
+        self
     }
 
     /// `NAME=value` for each variable, in order.

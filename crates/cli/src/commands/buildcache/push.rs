@@ -11,7 +11,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
-use strata_oci::RepositoryUrl;
+use strata_oci::{Repository, RepositoryUrl};
 use strata_ops::environment::{Locked, matching, read_lockfile};
 use strata_ops::image::ImageError;
 use strata_ops::image::{BaseSource, Budget};
@@ -69,7 +69,8 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
         outcome.fail(failures(plan.failed), plan.to_push.is_empty());
         return Ok(outcome);
     }
-    let summary = push::execute(database, &root, &*repository, &request, plan, console)?;
+    let open = |url: &str| came_from(url, &registries, repository.url(), console);
+    let summary = push::execute(database, &root, &*repository, &request, plan, &open, console)?;
     let nothing_achieved = summary.pushed.is_empty() && summary.image.is_none();
     // The packages are there whatever becomes of the index.
     let index = match args.no_update_index {
@@ -94,6 +95,23 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
     failures.extend(trouble.map(|error| Diagnosis::from(error).with_hint(NOT_INDEXED)));
     outcome.fail(failures, nothing_achieved);
     Ok(outcome)
+}
+
+/// The cache that packages were installed from. If it cannot be used, they are packed.
+fn came_from(
+    url: &str,
+    registries: &Registries<'_>,
+    target: &RepositoryUrl,
+    console: &Console,
+) -> Option<Box<dyn Repository>> {
+    let url: Result<RepositoryUrl, _> = url.parse().map_err(strata_ops::Error::from);
+    let opened = url.map_err(Diagnosis::from).and_then(|url| registries.open_base(&url, &[target]));
+    opened
+        .inspect_err(|error| {
+            let text = format!("not looking for layers where packages came from: {}", error.message());
+            console.event(Event::Detail(&text));
+        })
+        .ok()
 }
 
 /// Refuses a tag that is for packages before anything is done.

@@ -17,7 +17,7 @@ pub(crate) fn update_index(
     settings: &Settings,
     console: &Arc<Console>,
 ) -> Result<Outcome, Diagnosis> {
-    let repository = Registries::new(settings, console)?.open(&args.mirror, Direction::Update)?;
+    let repository = Registries::keeping_nothing(settings, console)?.open(&args.mirror, Direction::Update)?;
     let mut summary = index::update(&*repository, &**console)?;
     let trouble = summary.trouble.take();
     let text = format!(

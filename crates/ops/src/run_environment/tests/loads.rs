@@ -8,8 +8,13 @@ fn loaded(store: &Store, env: &[String], spack: Option<&Path>) -> (Variables, Ve
     let cached = Cached { env: env.to_vec(), has_base: false, unclear: Vec::new() };
     let cached = HashMap::from([(hash('a'), cached)]);
     let inspections = Inspections::default();
-    let installed =
-        Installed { database: &store.database, inspections: &inspections, spack, cached: &cached };
+    let installed = Installed {
+        database: &store.database,
+        inspections: &inspections,
+        spack,
+        cached: &cached,
+        unopened: None,
+    };
     let loading = loading(&installed, &[&[hash('a')]]).unwrap().remove(0);
     let mut variables = Variables::new();
     apply(&loading.modifications, &mut variables);
@@ -88,7 +93,13 @@ fn recipes_that_nobody_knows_are_told_of_unless_they_are_spacks_own() {
         for record in database.records.values_mut() {
             record.node.namespace = Some(namespace.to_owned());
         }
-        let installed = Installed { database: &database, inspections: &inspections, spack, cached: &cached };
+        let installed = Installed {
+            database: &database,
+            inspections: &inspections,
+            spack,
+            cached: &cached,
+            unopened: None,
+        };
         let loading = loading(&installed, &[&[hash('a')]]).unwrap().remove(0);
         let said = warnings(loading.told.as_slice());
         assert_eq!(said.len(), expected.len(), "{namespace}: {said:?}");

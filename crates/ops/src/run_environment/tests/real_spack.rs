@@ -52,8 +52,13 @@ fn what_is_computed_is_what_spack_computes() {
     let mut base = Environment::of_base(None);
     base.set("ACLOCAL_PATH", "/base/aclocal");
     let (inspections, cached) = (Inspections::default(), HashMap::new());
-    let mut installed =
-        Installed { database: &database, inspections: &inspections, spack: None, cached: &cached };
+    let mut installed = Installed {
+        database: &database,
+        inspections: &inspections,
+        spack: None,
+        cached: &cached,
+        unopened: None,
+    };
     let computed = of_installed(&installed, &roots, &base).unwrap();
     let expected = asked(&executable, &database, &images, &base);
     let (mut plain, mut more) = (0, 0);
@@ -153,8 +158,13 @@ fn what_recipes_say_is_taken_from_configs() {
         .map(|(hash, env)| (hash, Cached { env, has_base: false, unclear: Vec::new() }))
         .collect();
     let inspections = Inspections::default();
-    let installed =
-        Installed { database: &database, inspections: &inspections, spack: None, cached: &cached };
+    let installed = Installed {
+        database: &database,
+        inspections: &inspections,
+        spack: None,
+        cached: &cached,
+        unopened: None,
+    };
 
     let mut based = Environment::of_base(None);
     for (name, value) in [("LANG", "C"), ("PATH", "/base/bin:/usr/bin"), ("MANPATH", "/base/man")] {

@@ -59,7 +59,8 @@ fn a_thousand_packages_take_no_time_to_speak_of() {
     let database = database();
     let inspections = Inspections::default();
     let told = |images: &[&[DagHash]], cached: &HashMap<DagHash, Cached>| {
-        let installed = Installed { database: &database, inspections: &inspections, spack: None, cached };
+        let installed =
+            Installed { database: &database, inspections: &inspections, spack: None, cached, unopened: None };
         of_installed_in(&installed, images, &Environment::of_base(None), &|_| true).unwrap()
     };
     let roots: Vec<DagHash> = (0..PACKAGES).map(hash).collect();

@@ -81,7 +81,8 @@ impl Store {
         base: &Environment,
     ) -> Told {
         let inspections = Inspections::default();
-        let installed = Installed { database: &self.database, inspections: &inspections, spack, cached };
+        let installed =
+            Installed { database: &self.database, inspections: &inspections, spack, cached, unopened: None };
         let roots: Vec<DagHash> = roots.chars().map(hash).collect();
         // Nothing of this machine's /usr.
         let told = installed::of_installed_in(&installed, &[&roots], base, &|path| {
@@ -331,8 +332,13 @@ fn a_recipe_that_a_dependent_keeps_is_found_in_any_order() {
     std::fs::rename(format!("{kept}/lib"), format!("{}/.spack/repos/mine/packages/lib", store.prefix('a')))
         .unwrap();
     let (inspections, cached) = (Inspections::default(), HashMap::new());
-    let installed =
-        Installed { database: &store.database, inspections: &inspections, spack: None, cached: &cached };
+    let installed = Installed {
+        database: &store.database,
+        inspections: &inspections,
+        spack: None,
+        cached: &cached,
+        unopened: None,
+    };
     let (app, lib) = ([hash('a')], [hash('b')]);
     for images in [[&app[..], &lib[..]], [&lib[..], &app[..]]] {
         let told = of_installed(&installed, &images, &bare()).unwrap();

@@ -1,0 +1,196 @@
+//! Packages that were installed from a cache and are as they came: the layer that they came from is put into the other cache,
+//! and no file of theirs is opened.
+//!
+//! Such a layer names the prefixes of whoever built it. Whoever installs from it relocates from there, so that it is as good as
+//! one of the prefix here; but what shares an image has to agree on where it is. So a package is taken as it came only if every
+//! package of this push that needs it, or that it needs, is where its layer or theirs expects it; else it is packed, as if it had been
+//! built here.
+
+use super::CacheOpener;
+use super::plan::{Planned, PushRequest};
+use crate::error::Error;
+use crate::image::assemble::LayerInfo;
+use crate::load;
+use crate::origin::{self, Origin};
+use crate::parallel;
+use crate::report::{Event, Reporter};
+use crate::run_environment::Cached;
+use std::collections::{HashMap, HashSet};
+use std::convert::Infallible;
+use strata_oci::{Repository, copy_blob, media_type};
+use strata_spec::{DagHash, Database, Node, NodeSource, closure};
+use strata_store::StoreRoot;
+
+/// Layers that are brought over at the same time.
+const AT_ONCE: usize = 8;
+
+/// What is known of packages that came from a cache and are as they came.
+#[derive(Default)]
+pub(super) struct Unchanged {
+    origins: HashMap<DagHash, Origin>,
+    /// What was kept of their configs, which says what their recipes do to environments.
+    pub(super) configs: HashMap<DagHash, Cached>,
+}
+
+/// A push, as far as reuse is concerned.
+pub(super) struct Surroundings<'p> {
+    pub(super) database: &'p Database,
+    pub(super) root: &'p StoreRoot,
+    pub(super) repository: &'p dyn Repository,
+    pub(super) request: &'p PushRequest,
+    pub(super) reporter: &'p dyn Reporter,
+    pub(super) open: CacheOpener<'p>,
+}
+
+impl Surroundings<'_> {
+    /// Looks at all that the images of `nodes` consist of, by `stat` alone.
+    pub(super) fn unchanged(&self, nodes: &[&Node]) -> Result<Unchanged, Error> {
+        let nodes = closure(self.database, nodes).unwrap_or_default();
+        let (below, root) = (&self.request.below, self.root);
+        let root_of = |hash: &DagHash| below.get(hash).unwrap_or(root);
+        let placed: Vec<(&DagHash, &str)> =
+            nodes.iter().filter_map(|node| Some((&node.hash, self.prefix(&node.hash)?))).collect();
+        let found = parallel::map(&placed, parallel::REQUESTS, |(hash, prefix)| {
+            let origin = origin::of_unchanged(root_of(hash), hash, prefix.as_ref());
+            Ok::<_, Infallible>(origin.map(|origin| ((*hash).clone(), origin)))
+        });
+        let origins: HashMap<DagHash, Origin> =
+            found.unwrap_or_else(|never| match never {}).into_iter().flatten().collect();
+        let hashes: Vec<DagHash> = origins.keys().cloned().collect();
+        let configs = load::read_kept(root_of, &hashes)?;
+        Ok(Unchanged { origins, configs })
+    }
+
+    /// Sees to it that the repository has the layers of those packages that can be taken as they came, and says which these are.
+    /// `packed` are packages whose layers are there already, made of the prefixes here.
+    pub(super) fn reuse(
+        &self,
+        to_push: &[Planned],
+        packed: &HashMap<DagHash, LayerInfo>,
+        unchanged: &Unchanged,
+    ) -> HashMap<DagHash, LayerInfo> {
+        let closures: Vec<(&DagHash, Vec<&DagHash>)> = to_push
+            .iter()
+            .filter_map(|planned| {
+                let nodes = closure(self.database, &[self.database.node(&planned.hash)?]).ok()?;
+                let needs = nodes.into_iter().map(|node| &node.hash).filter(|hash| **hash != planned.hash);
+                Some((&planned.hash, needs.collect()))
+            })
+            .collect();
+        let mut candidates: HashSet<&DagHash> = closures.iter().map(|(hash, _)| *hash).collect();
+        candidates.retain(|hash| !packed.contains_key(*hash) && unchanged.is_gzip(hash));
+        let mut there: HashMap<DagHash, LayerInfo> = HashMap::new();
+        let mut caches: HashMap<&str, Option<Box<dyn Repository>>> = HashMap::new();
+        loop {
+            self.agree(&closures, &mut candidates, unchanged);
+            let wanted: Vec<&DagHash> =
+                candidates.iter().copied().filter(|hash| !there.contains_key(*hash)).collect();
+            let origins: Vec<&Origin> =
+                wanted.iter().filter_map(|hash| unchanged.origins.get(*hash)).collect();
+            for origin in &origins {
+                caches.entry(&origin.cache).or_insert_with(|| (self.open)(&origin.cache));
+            }
+            let (to, reporter) = (self.repository, self.reporter);
+            let brought = parallel::map(&origins, AT_ONCE, |origin| {
+                let from = caches.get(&*origin.cache).and_then(Option::as_deref);
+                Ok::<_, Infallible>(from.and_then(|from| bring(origin, from, to, reporter)))
+            });
+            let brought = brought.unwrap_or_else(|never| match never {});
+            let mut lost = false;
+            for (hash, layer) in wanted.into_iter().zip(brought) {
+                match layer {
+                    Some(layer) => drop(there.insert(hash.clone(), layer)),
+                    None => lost |= candidates.remove(hash),
+                }
+            }
+            if !lost {
+                there.retain(|hash, _| candidates.contains(hash));
+                return there;
+            }
+        }
+    }
+
+    /// Takes packages out of `candidates` until all that are left, and all that are packed, find each other where they expect it.
+    fn agree<'h>(
+        &self,
+        closures: &[(&'h DagHash, Vec<&'h DagHash>)],
+        candidates: &mut HashSet<&'h DagHash>,
+        unchanged: &Unchanged,
+    ) {
+        let pushed: HashSet<&DagHash> = closures.iter().map(|(hash, _)| *hash).collect();
+        let mut goes_on = true;
+        while std::mem::take(&mut goes_on) {
+            for (hash, needs) in closures {
+                for need in needs.iter().copied().filter(|need| pushed.contains(need)) {
+                    let here = self.prefix(need);
+                    let is_at = match candidates.contains(need) {
+                        true => unchanged.prefix(need),
+                        false => here,
+                    };
+                    if !candidates.contains(hash) {
+                        // It is made of what is here, and names what it needs where that is here.
+                        goes_on |= is_at != here && candidates.remove(need);
+                    } else if let Some(expected) =
+                        unchanged.origins.get(*hash).and_then(|it| it.prefix_of(need))
+                    {
+                        goes_on |= is_at != Some(expected) && candidates.remove(hash);
+                    }
+                }
+            }
+        }
+    }
+
+    fn prefix(&self, hash: &DagHash) -> Option<&str> {
+        self.database.records.get(hash).and_then(|record| record.path.as_deref())
+    }
+}
+
+/// Makes the layer that a package came from available; none if it cannot be had any more.
+fn bring(
+    origin: &Origin,
+    from: &dyn Repository,
+    to: &dyn Repository,
+    reporter: &dyn Reporter,
+) -> Option<LayerInfo> {
+    match copy_blob(from, to, &origin.descriptor()) {
+        Ok(_) => Some(origin.layer()),
+        Err(error) => {
+            let reason = crate::error::chain(&error);
+            let text =
+                format!("packing what came from {}, for its layer cannot be had: {reason}", origin.cache);
+            reporter.event(Event::Detail(&text));
+            None
+        }
+    }
+}
+
+impl Unchanged {
+    /// The one compression that is asked for.
+    fn is_gzip(&self, hash: &DagHash) -> bool {
+        let gzip = [media_type::OCI_LAYER_GZIP, media_type::DOCKER_LAYER_GZIP];
+        self.origins.get(hash).is_some_and(|origin| gzip.contains(&&*origin.media_type))
+    }
+
+    /// Where a package is in the layer that it came from.
+    fn prefix(&self, hash: &DagHash) -> Option<&str> {
+        self.origins.get(hash).and_then(|origin| origin.prefix_of(hash))
+    }
+
+    /// Where packages are in the images of a repository with these `layers`, by where they are here, as far as that is not the same.
+    pub(super) fn moved(
+        &self,
+        layers: &HashMap<DagHash, LayerInfo>,
+        database: &Database,
+    ) -> HashMap<String, String> {
+        let is_as_it_came =
+            |hash: &DagHash, origin: &Origin| layers.get(hash).is_some_and(|layer| *layer == origin.layer());
+        let origins = self.origins.iter().filter(|(hash, origin)| is_as_it_came(hash, origin));
+        origins
+            .filter_map(|(hash, origin)| {
+                let here = database.records.get(hash)?.path.clone()?;
+                let there = origin.prefix_of(hash)?.to_owned();
+                (here != there).then_some((here, there))
+            })
+            .collect()
+    }
+}
