@@ -23,10 +23,12 @@ pub struct Sources {
 /// The roots of an image.
 type Roots = Vec<DagHash>;
 
-/// Packages that came from a cache and are as they came.
-pub(super) struct AsTheyCame<'u> {
-    /// What their configs said.
-    pub(super) configs: &'u HashMap<DagHash, Cached>,
+/// What caches tell of packages.
+pub(super) struct FromCaches<'u> {
+    /// What their configs say.
+    pub(super) cached: &'u HashMap<DagHash, Cached>,
+    /// What the configs said of those that are as they came, and that are not to be opened.
+    pub(super) unopened: &'u HashMap<DagHash, Cached>,
     /// Where they are in images, by where they are here.
     pub(super) moved: HashMap<String, String>,
 }
@@ -50,18 +52,13 @@ impl Environments {
         sources: &Sources,
         database: &Database,
         bases: &Bases,
-        cached: &HashMap<DagHash, Cached>,
-        as_they_came: &AsTheyCame<'_>,
+        from_caches: &FromCaches<'_>,
         reporter: &dyn Reporter,
     ) -> Self {
         let Sources { inspections, spack } = sources;
-        let installed = Installed {
-            database,
-            inspections,
-            spack: spack.as_deref(),
-            cached,
-            unopened: Some(as_they_came.configs),
-        };
+        let FromCaches { cached, unopened, moved } = from_caches;
+        let installed =
+            Installed { database, inspections, spack: spack.as_deref(), cached, unopened: Some(unopened) };
         let mut by_architecture: BTreeMap<&str, Vec<Roots>> = BTreeMap::new();
         let mut base_of = HashMap::new();
         for roots in images {
@@ -73,7 +70,7 @@ impl Environments {
             by_architecture.entry(architecture).or_default().push(roots);
         }
         let moved: HashMap<&str, String> =
-            as_they_came.moved.iter().map(|(here, there)| (here.as_str(), there.clone())).collect();
+            moved.iter().map(|(here, there)| (here.as_str(), there.clone())).collect();
         let (mut all, mut known) = (HashMap::new(), Vec::new());
         for (architecture, images) in by_architecture {
             let base = &base_of[architecture];

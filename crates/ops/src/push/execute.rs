@@ -5,7 +5,7 @@
 //! whole packages behind.
 
 use super::bases::Bases;
-use super::environments::{AsTheyCame, Environments};
+use super::environments::{Environments, FromCaches};
 use super::journal::{Installed, Journal};
 use super::pack::{self, Spooled};
 use super::plan::{Planned, PushPlan, PushRequest};
@@ -172,11 +172,10 @@ fn prepare(
         known.into_iter().map(|(hash, package)| (hash, package.layer)).collect();
     let wanted = request.base.is_some() || request.tag.is_some();
     let in_images = layers.iter().chain(&uploaded).map(|(hash, layer)| (hash.clone(), *layer)).collect();
-    let as_they_came =
-        AsTheyCame { configs: &unchanged.configs, moved: unchanged.moved(&in_images, database) };
+    let moved = unchanged.moved(&in_images, database);
+    let from_caches = FromCaches { cached: &cached, unopened: &unchanged.configs, moved };
     let sources = &request.environment;
-    let environments =
-        Environments::of(images, wanted, sources, database, bases, &cached, &as_they_came, reporter);
+    let environments = Environments::of(images, wanted, sources, database, bases, &from_caches, reporter);
     Ok(Prepared { layers, uploaded, environments })
 }
 

@@ -123,6 +123,7 @@ fn what_is_loaded_is_what_spack_changes() {
         inspections: &inspections,
         spack: Some(&executable),
         cached: &cached,
+        unopened: None,
     };
     let groups: Vec<&[DagHash]> = images.iter().map(Vec::as_slice).collect();
     let loadings = loading(&installed, &groups).unwrap();
