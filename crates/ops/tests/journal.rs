@@ -129,7 +129,7 @@ impl World {
         let (cache, heard) = (Cache { layout, interrupted, meanwhile }, Heard::default());
         let plan = plan(&database, &cache, request, &heard).unwrap();
         let root = StoreRoot::open_or_new(&root, None).unwrap();
-        let summary = execute(&database, &root, &cache, request, plan, &heard).unwrap();
+        let summary = execute(&database, &root, &cache, request, plan, &|_| None, &heard).unwrap();
         (heard.packed.into_inner(), summary, heard.details.into_inner().unwrap())
     }
 
