@@ -23,11 +23,11 @@ pub(crate) trait Blocks {
     /// # Errors
     /// Those of the compressed stream, unchanged.
     fn drain_compressed(&mut self) -> io::Result<()>;
-}
 
-/// The decompressor for `layer`, with up to `threads` threads of its own where the layer allows it.
-pub(crate) fn decompressor<'l>(layer: impl Read + 'l, threads: usize) -> Box<dyn Blocks + 'l> {
-    Box::new(InflateReader::new(layer, threads))
+    /// What is to be said of a stream that is no tar from its very first header on, if there is more to say than that.
+    fn no_layer(&self) -> Option<io::Error> {
+        None
+    }
 }
 
 impl<R: Read> Blocks for InflateReader<R> {

@@ -4,13 +4,12 @@
 //! Layers of base images have devices, set-user-id files, white-outs and names that no package layer may have, so this
 //! reader refuses less than [`crate::unpack`]: it writes nothing. What tars leave open is read as container engines do.
 
-mod decompressed;
 mod tape;
 
 use std::io::{self, Read};
 use std::ops::ControlFlow;
 
-pub use decompressed::{Compression, Decompressed};
+use crate::compression::Decompressed;
 use tape::Tape;
 
 /// What an entry of a layer is.

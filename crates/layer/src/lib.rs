@@ -5,6 +5,7 @@
 
 mod blocks;
 pub mod build_info;
+pub mod compression;
 pub mod contents;
 pub mod gzip;
 pub mod libraries;
@@ -14,5 +15,6 @@ pub mod pack;
 mod prefix_finder;
 pub mod relocate;
 pub mod unpack;
+pub mod zstd;
 
 pub use build_info::BuildInfo;

@@ -1,6 +1,6 @@
 //! Layer → files.
 //!
-//! A layer is a gzip'd tar of one install prefix under its full path, from a registry that may be anybody's.
+//! A layer is a compressed tar of one install prefix under its full path, from a registry that may be anybody's.
 //! What is read is counted, hashed and checked; what is written stays in the directory given. Which directory
 //! of the layer is the prefix is said by the path of `.spack/binary_distribution`, by convention the last
 //! entry. Relocating and recording what was unpacked are left to others.
@@ -42,8 +42,9 @@ use tree::Tree;
 use visit::{Nothing, Visit};
 
 use crate::BuildInfo;
-use crate::blocks::decompressor;
+use crate::compression::Decompressor;
 use crate::gzip::reader::GzipError;
+use crate::zstd::reader::ZstdError;
 
 /// The most a `.spack/binary_distribution` may have, in bytes. It lists files; that of the largest packages
 /// has a few hundred thousand.
@@ -204,14 +205,19 @@ pub(crate) fn with_archive<T>(
     options: &UnpackOptions,
     read: impl FnOnce(&mut Archive<'_>) -> Result<T, UnpackError>,
 ) -> Result<T, UnpackError> {
-    let blocks = decompressor(layer, options.threads);
-    let mut archive = Archive::new(TarStream::new(blocks, options.limits.uncompressed));
+    let plain = Decompressor::new(layer, options.threads).map_err(stream::read)?;
+    let mut archive = Archive::new(TarStream::new(Box::new(plain), options.limits.uncompressed));
     let result = read(&mut archive);
     if let Err(error) = &result
         && is_nonsense(error)
     {
         // If the bytes are not those that were asked for, that is the better thing to say.
         archive.blocks().drain_compressed().map_err(stream::read)?;
+        if is_about_the_start(error)
+            && let Some(other) = archive.blocks().no_layer()
+        {
+            return Err(stream::read(other));
+        }
     }
     result
 }
@@ -219,8 +225,19 @@ pub(crate) fn with_archive<T>(
 /// Whether the cause may be that the layer's bytes are not those that its maker wrote.
 fn is_nonsense(error: &UnpackError) -> bool {
     match error {
-        UnpackError::Read { source } => source.get_ref().is_some_and(|inner| inner.is::<GzipError>()),
+        UnpackError::Read { source } => {
+            source.get_ref().is_some_and(|inner| inner.is::<GzipError>() || inner.is::<ZstdError>())
+        }
         UnpackError::Truncated { .. } | UnpackError::Malformed { .. } => true,
+        _ => false,
+    }
+}
+
+/// Whether a tar is none from its very first header on.
+fn is_about_the_start(error: &UnpackError) -> bool {
+    match error {
+        UnpackError::Truncated { offset } => *offset < stream::BLOCK as u64,
+        UnpackError::Malformed { offset, .. } => *offset == 0,
         _ => false,
     }
 }

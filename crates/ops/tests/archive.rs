@@ -460,7 +460,7 @@ fn skopeo_reads_both() {
             let hex = layer["digest"].as_str().unwrap().trim_start_matches("sha256:").to_owned();
             let bytes = std::fs::read(from_docker.join(&hex)).unwrap();
             let mut plain = Vec::new();
-            strata_layer::contents::Decompressed::new(&bytes[..], 1)
+            strata_layer::compression::Decompressed::new(&bytes[..], 1)
                 .unwrap()
                 .read_to_end(&mut plain)
                 .unwrap();

@@ -10,7 +10,7 @@
 
 mod member;
 mod pool;
-mod source;
+pub(crate) mod source;
 
 use std::collections::VecDeque;
 use std::io::{self, BufRead, Read};

@@ -1,11 +1,11 @@
-//! Writing a layer's gzip stream: blocks compressed in parallel, members written in order, digests on the way.
+//! Writing a layer's compressed stream: blocks compressed in parallel, members written in order, digests on the way.
 //!
-//! A [`CompressorPool`] is a fixed number of threads, each with a libdeflate compressor of its own, that any number
+//! A [`CompressorPool`] is a fixed number of threads, each with a compressor of its own, that any number
 //! of streams share. A [`MemberWriter`] is one stream: it cuts what it is given into blocks, hands each to the
 //! pool, and writes the members in order on the thread that calls it. The stream that began first is served first. Every block is compressed on its own, so
 //! the bytes depend on the input alone: not on threads, nor on how the input was cut into writes.
 
-mod member;
+pub(crate) mod member;
 mod pool;
 mod queue;
 
@@ -15,16 +15,16 @@ use std::io::{self, Write};
 use crossbeam_channel::Receiver;
 use sha2::{Digest, Sha256};
 
-use super::BLOCK_SIZE;
+use crate::compression::{BlockCompressor, Method};
 use member::Member;
 pub use member::{CompressError, LEVEL};
 pub use pool::CompressorPool;
 
-/// Blocks of one stream that may wait for the pool or for their turn to be written. Each holds one buffer of a
-/// little over [`BLOCK_SIZE`], so this bounds a stream's memory, and it feeds as many threads.
-const MOST_IN_FLIGHT: usize = 48;
+/// Bytes of blocks of one stream that may wait for the pool or for their turn to be written. Each block holds one buffer of a
+/// little over its size, so this bounds a stream's memory, and it feeds as many threads as it has blocks.
+const MOST_IN_FLIGHT: usize = 48 << 20;
 
-/// One gzip stream in the making, written to `W`.
+/// One compressed stream in the making, written to `W`.
 ///
 /// Give it bytes through [`Write`], then call [`MemberWriter::finish`]; without that the stream is incomplete.
 /// Dropping it midway leaves blocks that are being compressed to the pool, which forgets them.
@@ -35,6 +35,7 @@ pub struct MemberWriter<'p, W: Write + Send> {
     /// Its number in the pool: blocks of lower ones go first.
     stream: u64,
     output: W,
+    block_size: usize,
     block: Vec<u8>,
     /// Blocks handed out, oldest first. A worker that dies drops its end, so waiting never hangs.
     in_flight: VecDeque<Receiver<Result<Member, CompressError>>>,
@@ -70,6 +71,7 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
             pool,
             stream: pool.begin(),
             output,
+            block_size: BlockCompressor::block_size(pool.method()),
             block: Vec::with_capacity(pool.buffer_size()),
             in_flight: VecDeque::new(),
             spare: Vec::new(),
@@ -95,10 +97,12 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
             self.write_oldest()?;
         }
         self.output.flush()?;
+        let is_compressed = self.is_compressed();
+        let diff_id = self.uncompressed.finalize().into();
         Ok(Finished {
             output: self.output,
-            diff_id: self.uncompressed.finalize().into(),
-            digest: self.compressed.finalize().into(),
+            diff_id,
+            digest: if is_compressed { self.compressed.finalize().into() } else { diff_id },
             size: self.size,
             uncompressed_size: self.uncompressed_size,
         })
@@ -124,7 +128,9 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
             .and_then(|member| self.output.write_all(&member.bytes).map(|()| member));
         match written {
             Ok(member) => {
-                self.compressed.update(&member.bytes);
+                if self.is_compressed() {
+                    self.compressed.update(&member.bytes);
+                }
                 self.size += member.bytes.len() as u64;
                 let mut buffer = member.bytes;
                 buffer.clear();
@@ -139,6 +145,11 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
         }
     }
 
+    /// Whether the bytes that are written are others than those given.
+    fn is_compressed(&self) -> bool {
+        self.pool.method() != Method::None
+    }
+
     fn check(&self) -> io::Result<()> {
         if self.failed { Err(io::Error::other("the stream failed earlier")) } else { Ok(()) }
     }
@@ -147,11 +158,11 @@ impl<'p, W: Write + Send> MemberWriter<'p, W> {
 impl<W: Write + Send> Write for MemberWriter<'_, W> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.check()?;
-        let taken = bytes.len().min(BLOCK_SIZE - self.block.len());
+        let taken = bytes.len().min(self.block_size - self.block.len());
         self.block.extend_from_slice(&bytes[..taken]);
-        if self.block.len() == BLOCK_SIZE {
+        if self.block.len() == self.block_size {
             // Two per thread keep every thread busy while this one reads, hashes and writes.
-            let most = (2 * self.pool.threads() + 1).min(MOST_IN_FLIGHT);
+            let most = (2 * self.pool.threads() + 1).min(MOST_IN_FLIGHT / self.block_size);
             while self.in_flight.len() >= most
                 || self.in_flight.front().is_some_and(|oldest| !oldest.is_empty())
             {

@@ -13,7 +13,8 @@ use crate::build_info::BuildInfoError;
 #[derive(Debug, Error)]
 pub enum UnpackError {
     /// The layer cannot be read or inflated. The source is the error of the reader given, unchanged, or
-    /// carries a [`GzipError`](crate::gzip::reader::GzipError).
+    /// carries a [`GzipError`](crate::gzip::reader::GzipError) or a
+    /// [`ZstdError`](crate::zstd::reader::ZstdError).
     #[error("cannot read the layer")]
     Read {
         /// The reader's error.

@@ -4,8 +4,8 @@ use std::io::Read;
 
 use super::archive::{Archive, Kind};
 use super::error::UnpackError;
-use super::stream::TarStream;
-use crate::blocks::decompressor;
+use super::stream::{TarStream, read};
+use crate::compression::Decompressor;
 
 /// More directories than any path has, and the most that are looked at.
 const MAX_DIRECTORIES: usize = 1024;
@@ -17,7 +17,8 @@ const MAX_DIRECTORIES: usize = 1024;
 /// See [`UnpackError`].
 pub fn leading_directories(layer: impl Read) -> Result<Vec<String>, UnpackError> {
     let limit = (MAX_DIRECTORIES as u64) << 13;
-    let mut archive = Archive::new(TarStream::new(decompressor(layer, 1), limit));
+    let plain = Decompressor::new(layer, 1).map_err(read)?;
+    let mut archive = Archive::new(TarStream::new(Box::new(plain), limit));
     let mut directories = Vec::new();
     while directories.len() < MAX_DIRECTORIES {
         match archive.next() {

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::process::Command;
 
 use proptest::prelude::*;
-use strata_layer::contents::{Compression, Decompressed, EntryKind, for_each_entry};
+use strata_layer::compression::{Compression, Decompressed};
+use strata_layer::contents::{EntryKind, for_each_entry};
 
 use crate::support::{Archive, Complaining, gzip, header};
 

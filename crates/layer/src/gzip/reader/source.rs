@@ -8,7 +8,7 @@ use super::GzipError;
 const CHUNK: usize = 128 * 1024;
 
 /// A buffered reader that can show more than its buffer, knows its position, and remembers whose an error is.
-pub(super) struct Source<R> {
+pub(crate) struct Source<R> {
     inner: R,
     /// Bytes read and not consumed are `buffer[start..end]`.
     buffer: Vec<u8>,
@@ -21,19 +21,19 @@ pub(super) struct Source<R> {
 }
 
 impl<R: Read> Source<R> {
-    pub(super) fn new(inner: R) -> Self {
+    pub(crate) fn new(inner: R) -> Self {
         let buffer = vec![0; CHUNK];
         Source { inner, buffer, start: 0, end: 0, position: 0, ended: false, inner_failed: false }
     }
 
     /// Compressed bytes consumed so far.
-    pub(super) fn position(&self) -> u64 {
+    pub(crate) fn position(&self) -> u64 {
         self.position
     }
 
     /// The next `wanted` bytes, or fewer at the end of the stream; nothing is consumed. The buffer grows to
     /// `wanted`: the caller bounds it.
-    pub(super) fn peek(&mut self, wanted: usize) -> io::Result<&[u8]> {
+    pub(crate) fn peek(&mut self, wanted: usize) -> io::Result<&[u8]> {
         while self.end - self.start < wanted && !self.ended {
             self.read_more(wanted)?;
         }
@@ -87,7 +87,7 @@ impl<R: Read> Source<R> {
     }
 
     /// Reads and drops everything to the end.
-    pub(super) fn drain(&mut self) -> io::Result<()> {
+    pub(crate) fn drain(&mut self) -> io::Result<()> {
         loop {
             let length = self.fill_buf()?.len();
             if length == 0 {

@@ -15,25 +15,28 @@ pub enum CompressError {
     /// libdeflate wanted more space than it had said it could want.
     #[error("libdeflate exceeded its own bound for a block")]
     Bound,
+    /// zstd failed, for want of memory.
+    #[error("zstd cannot compress: {0}")]
+    Zstd(&'static str),
     /// The thread that had the block died.
     #[error("a compressor thread died")]
     WorkerLost,
 }
 
-/// A complete gzip member.
-pub(super) struct Member {
-    pub(super) bytes: Vec<u8>,
+/// A complete gzip member, or what stands for it where another method is used.
+pub(crate) struct Member {
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// What one thread needs to compress blocks.
-pub(super) struct BlockCompressor {
+pub(crate) struct MemberCompressor {
     compressor: Compressor,
     /// As long as the longest member. It changes places with each block's buffer, so nothing is copied.
     scratch: Vec<u8>,
 }
 
-impl BlockCompressor {
-    pub(super) fn new() -> Self {
+impl MemberCompressor {
+    pub(crate) fn new() -> Self {
         let level = CompressionLvl::new(LEVEL).unwrap_or_default();
         let mut compressor = Compressor::new(level);
         let size = HEADER_SIZE + compressor.deflate_compress_bound(BLOCK_SIZE) + TRAILER_SIZE;
@@ -41,12 +44,12 @@ impl BlockCompressor {
     }
 
     /// Bytes of the longest member there can be.
-    pub(super) fn buffer_size(&self) -> usize {
+    pub(crate) fn buffer_size(&self) -> usize {
         self.scratch.len()
     }
 
     /// Compresses `block`, at most [`BLOCK_SIZE`] bytes. The member takes over one buffer and leaves `block`'s here.
-    pub(super) fn compress(&mut self, mut block: Vec<u8>) -> Result<Member, CompressError> {
+    pub(crate) fn compress(&mut self, mut block: Vec<u8>) -> Result<Member, CompressError> {
         let buffer_size = self.buffer_size();
         let body = &mut self.scratch[HEADER_SIZE..buffer_size - TRAILER_SIZE];
         let deflated = match self.compressor.deflate_compress(&block, body) {

@@ -8,8 +8,9 @@ use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, bounded};
 
-use super::member::{BlockCompressor, CompressError, Member};
+use super::member::{CompressError, Member};
 use super::queue::Queue;
+use crate::compression::{BlockCompressor, Method};
 
 /// Something to do with a thread's compressor.
 type Job = Box<dyn FnOnce(&mut BlockCompressor) + Send>;
@@ -22,21 +23,31 @@ type Job = Box<dyn FnOnce(&mut BlockCompressor) + Send>;
 pub struct CompressorPool {
     jobs: Arc<Queue<Job>>,
     threads: Vec<JoinHandle<()>>,
+    method: Method,
     buffer_size: usize,
 }
 
 impl CompressorPool {
-    /// Starts `threads` threads.
+    /// Starts `threads` threads that compress with gzip.
     ///
     /// # Errors
     /// If the system refuses a thread.
     pub fn new(threads: NonZeroUsize) -> io::Result<Self> {
-        let buffer_size = BlockCompressor::new().buffer_size();
-        let mut pool = Self { jobs: Arc::new(Queue::new()), threads: Vec::new(), buffer_size };
+        Self::with_method(threads, Method::Gzip)
+    }
+
+    /// Starts `threads` threads that compress with `method`.
+    ///
+    /// # Errors
+    /// If the system refuses a thread.
+    pub fn with_method(threads: NonZeroUsize, method: Method) -> io::Result<Self> {
+        let buffer_size = BlockCompressor::buffer_size(method);
+        let mut pool = Self { jobs: Arc::new(Queue::new()), threads: Vec::new(), method, buffer_size };
         for number in 0..threads.get() {
             let queue = Arc::clone(&pool.jobs);
-            let thread =
-                thread::Builder::new().name(format!("compress-{number}")).spawn(move || work(&queue))?;
+            let thread = thread::Builder::new()
+                .name(format!("compress-{number}"))
+                .spawn(move || work(&queue, method))?;
             pool.threads.push(thread);
         }
         Ok(pool)
@@ -46,6 +57,12 @@ impl CompressorPool {
     #[must_use]
     pub fn threads(&self) -> usize {
         self.threads.len()
+    }
+
+    /// How they compress.
+    #[must_use]
+    pub fn method(&self) -> Method {
+        self.method
     }
 
     /// Bytes that hold any block before and after.
@@ -80,12 +97,12 @@ impl Drop for CompressorPool {
     }
 }
 
-fn work(queue: &Queue<Job>) {
-    let mut compressor = BlockCompressor::new();
+fn work(queue: &Queue<Job>, method: Method) {
+    let mut compressor = BlockCompressor::new(method);
     while let Some(job) = queue.pop() {
         // After a panic the compressor may be halfway through a swap of buffers: it is replaced.
         if catch_unwind(AssertUnwindSafe(|| job(&mut compressor))).is_err() {
-            compressor = BlockCompressor::new();
+            compressor = BlockCompressor::new(method);
         }
     }
 }

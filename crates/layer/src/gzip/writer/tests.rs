@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use flate2::read::MultiGzDecoder;
 
 use super::*;
-use crate::gzip::{HEADER_SIZE, TRAILER_SIZE};
+use crate::gzip::{BLOCK_SIZE, HEADER_SIZE, TRAILER_SIZE};
 
 fn pool(threads: usize) -> CompressorPool {
     CompressorPool::new(NonZeroUsize::new(threads).unwrap()).unwrap()

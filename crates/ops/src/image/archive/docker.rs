@@ -6,7 +6,7 @@ use std::io::{Seek, Write};
 
 use serde::Serialize;
 use sha2::{Digest as _, Sha256};
-use strata_layer::contents::Decompressed;
+use strata_layer::compression::Decompressed;
 use strata_oci::{Descriptor, Digest, Image, Repository, TagName, blob_bytes};
 
 use super::tar_file::TarFile;
