@@ -14,6 +14,7 @@ pub(crate) mod history;
 pub mod index;
 pub mod inspect;
 pub(crate) mod kept;
+pub(crate) mod layer_type;
 pub(crate) mod libc;
 pub(crate) mod merged;
 pub(crate) mod view;

@@ -28,7 +28,7 @@ pub(crate) struct Origin {
     /// The URL of the cache.
     pub(crate) cache: String,
     /// The layer.
-    pub(crate) media_type: String,
+    media_type: String,
     digest: Digest,
     size: u64,
     diff_id: Digest,
@@ -68,7 +68,7 @@ impl Origin {
 
     /// The layer.
     pub(crate) fn layer(&self) -> LayerInfo {
-        LayerInfo { digest: self.digest, diff_id: self.diff_id, size: self.size }
+        LayerInfo::of(&self.descriptor(), self.diff_id)
     }
 
     /// Its descriptor.

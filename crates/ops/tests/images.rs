@@ -90,7 +90,7 @@ impl World {
     fn push(&self, repository: &dyn Repository, request: &PushRequest) -> PushSummary {
         let plan = self.plan(repository, request).unwrap();
         let root = StoreRoot::open_or_new(&self.path("store"), None).unwrap();
-        execute(&self.database, &root, repository, request, plan, &Silent).unwrap()
+        execute(&self.database, &root, repository, request, plan, &|_| None, &Silent).unwrap()
     }
 }
 

@@ -3,6 +3,7 @@
 use super::{From, values};
 use clap::{Args, Subcommand, ValueEnum};
 use std::path::PathBuf;
+use strata_layer::compression::Method;
 use strata_oci::{ImageReference, TagName};
 
 #[derive(Debug, Subcommand)]
@@ -63,6 +64,11 @@ pub(crate) struct Push {
     /// Leave the index of the cache as it is: what is pushed is not found there until it is updated
     #[arg(long, conflicts_with = "update_index")]
     pub(crate) no_update_index: bool,
+    /// How layers are compressed: gzip, zstd, zstd:LEVEL (1 to 22; 3 if none is given) or none. Any Spack installs from gzip and none;
+    /// zstd takes strata, or Spack on Python 3.14 or newer, and Docker 23 or newer, podman or skopeo for the images
+    /// [default: gzip]
+    #[arg(long, value_name = "HOW")]
+    pub(crate) compression: Option<Method>,
     /// Packages packed at the same time [default: number of cores]
     #[arg(short, long, value_name = "N")]
     pub(crate) jobs: Option<usize>,

@@ -9,6 +9,7 @@ mod bad_surroundings;
 mod buildcache;
 mod cache;
 mod commands;
+mod compression;
 mod concretize;
 mod config;
 mod credentials;

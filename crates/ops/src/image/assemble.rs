@@ -10,6 +10,7 @@ mod tests;
 use super::base::Base;
 use super::budget::{self, Budget, Candidate};
 use super::history::{self, Content, Held};
+use super::layer_type;
 use super::merged::{Member, Merger};
 use crate::error::Error;
 use crate::image::ImageError;
@@ -17,6 +18,7 @@ use crate::report::Reporter;
 use crate::run_environment::{Environment, UNCLEAR};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, HashMap, HashSet};
+use strata_layer::compression::Compression;
 use strata_oci::media_type::Family;
 use strata_oci::{
     BlobSource, Descriptor, Digest, HistoryEntry, ImageConfig, Manifest, RawObject, Repository, TagName,
@@ -51,6 +53,16 @@ pub(crate) struct LayerInfo {
     pub(crate) diff_id: Digest,
     /// Size of the compressed layer in bytes.
     pub(crate) size: u64,
+    /// How it is compressed.
+    pub(crate) compression: Compression,
+}
+
+impl LayerInfo {
+    /// That of a layer in a manifest. Types that are not known are taken for Spack's one.
+    pub(crate) fn of(layer: &Descriptor, diff_id: Digest) -> Self {
+        let compression = layer_type::compression(&layer.media_type).unwrap_or(Compression::Gzip);
+        Self { digest: layer.digest, diff_id, size: layer.size, compression }
+    }
 }
 
 /// How a container of the image is started; what is not given is the base's.
@@ -130,12 +142,17 @@ pub(crate) fn assemble(
         refuse_several_architectures(assembly.nodes)?;
     }
     let layers = assembly.pack(repository, reporter)?;
-    let config = assembly.config(&layers)?.to_bytes()?;
-    let family = assembly.base.map_or(Family::Oci, |base| base.family);
+    let family = assembly.family(&layers);
+    let config = assembly.config(&layers, family)?.to_bytes()?;
     let descriptor = Descriptor::of(family.config(), &config);
-    let mut manifest = Manifest::new(descriptor, assembly.base.map_or_else(Vec::new, |b| b.layers.clone()));
+    let below = assembly.base.map_or_else(Vec::new, |base| base.layers_for(family));
+    let mut manifest = Manifest::new(descriptor, below);
     family.manifest().clone_into(&mut manifest.media_type);
-    let ours = layers.iter().map(|l| Descriptor::new(family.layer(), l.info.digest, l.info.size));
+    let ours = layers.iter().map(|layer| {
+        let LayerInfo { digest, size, compression, .. } = layer.info;
+        let media_type = layer_type::media_type(compression, family).unwrap_or(family.layer());
+        Descriptor::new(media_type, digest, size)
+    });
     manifest.layers.extend(ours);
     if family == Family::Oci {
         manifest.annotations = assembly.annotations();
@@ -246,7 +263,14 @@ impl Assembly<'_> {
         self.nodes.iter().zip(counts).map(|(node, count)| (&node.hash, count)).collect()
     }
 
-    fn config(&self, layers: &[Layer]) -> Result<ImageConfig, Error> {
+    /// That of the base, unless it has no type for one of our layers.
+    fn family(&self, layers: &[Layer]) -> Family {
+        let family = self.base.map_or(Family::Oci, |base| base.family);
+        let has_type = |layer: &Layer| layer_type::media_type(layer.info.compression, family).is_some();
+        if layers.iter().all(has_type) { family } else { Family::Oci }
+    }
+
+    fn config(&self, layers: &[Layer], family: Family) -> Result<ImageConfig, Error> {
         let mut config = match self.base {
             Some(base) => base.config.clone(),
             None => {
@@ -255,9 +279,9 @@ impl Assembly<'_> {
                 ImageConfig::new(target::image_architecture(target), "linux")
             }
         };
-        self.write_history(&mut config, layers)?;
+        self.write_history(&mut config, layers, family)?;
         config.root_fs.diff_ids.extend(layers.iter().map(|layer| layer.info.diff_id));
-        self.write_runtime(&mut config)?;
+        self.write_runtime(&mut config, family)?;
         if let Some(created) = self.created {
             config.set_created(Some(&history::text(created)))?;
         }
@@ -272,12 +296,12 @@ impl Assembly<'_> {
 
     /// Entries for our layers after those of the base. The image of a package has a history only if its base has one, if
     /// something would be hard to tell without, or if it has Docker's types: Quay takes no such config without.
-    fn write_history(&self, config: &mut ImageConfig, layers: &[Layer]) -> Result<(), Error> {
+    fn write_history(&self, config: &mut ImageConfig, layers: &[Layer], family: Family) -> Result<(), Error> {
         let below = config.root_fs.diff_ids.len();
         let is_inherited =
             config.extra.get("history").is_some_and(|raw| history::consistent(raw, below).is_some());
         if !is_inherited {
-            let is_docker = self.base.is_some_and(|base| base.family == Family::Docker);
+            let is_docker = family == Family::Docker;
             let is_wanted = self.package.is_none() || is_docker || layers.iter().any(Layer::is_merged);
             if !is_wanted {
                 config.extra.remove("history");
@@ -291,7 +315,7 @@ impl Assembly<'_> {
         Ok(config.append_history(&ours)?)
     }
 
-    fn write_runtime(&self, config: &mut ImageConfig) -> Result<(), Error> {
+    fn write_runtime(&self, config: &mut ImageConfig, family: Family) -> Result<(), Error> {
         let mut environment = self.environment.clone();
         for (name, value) in &self.runtime.env {
             environment.set(name, value);
@@ -312,7 +336,7 @@ impl Assembly<'_> {
             runtime.set_user(Some(user))?;
         }
         // Docker's manifests have no annotations.
-        let is_docker = self.base.is_some_and(|base| base.family == Family::Docker);
+        let is_docker = family == Family::Docker;
         let annotations = if is_docker { self.annotations() } else { BTreeMap::new() };
         let mut labels: RawObject = match runtime.extra.get("Labels") {
             Some(labels) => serde_json::from_str::<Option<RawObject>>(labels.get())?.unwrap_or_default(),

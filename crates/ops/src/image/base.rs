@@ -1,7 +1,7 @@
 //! The base of an image: found for a platform, made available where the image is to be, and checked for a C library that
 //! the packages run with.
 
-use super::{kept, libc};
+use super::{kept, layer_type, libc};
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::parallel;
@@ -9,16 +9,13 @@ use crate::report::{Event, Reporter};
 use std::collections::HashMap;
 use std::fmt;
 use std::path::PathBuf;
-use strata_oci::media_type::{self, Family};
+use strata_oci::media_type::Family;
 use strata_oci::{
     Copied, Descriptor, Digest, ImageConfig, ImageReference, Location, ManifestRef, Platform, Repository,
     copy_blob, image_for,
 };
 use strata_spec::host::{Host, Libc, Unfit, unfit};
 use strata_spec::{Catalog, DagHash, Node, NodeSource};
-
-/// Docker has no type of its own for a layer compressed with zstd, but containerd writes this one.
-const DOCKER_LAYER_ZSTD: &str = "application/vnd.docker.image.rootfs.diff.tar.zstd";
 
 /// Layers copied at the same time.
 const COPIES: usize = 4;
@@ -98,6 +95,12 @@ impl Base {
         })
     }
 
+    /// Its layers, as manifests of `family` name them: its own family, or OCI's, which has a type for whatever Docker's has.
+    pub(super) fn layers_for(&self, family: Family) -> Vec<Descriptor> {
+        let named = |layer: &Descriptor| of_family(layer, family).unwrap_or_else(|_| layer.clone());
+        self.layers.iter().map(named).collect()
+    }
+
     /// Makes its layers available in `to`: mounted, or copied.
     pub(crate) fn provide(
         &self,
@@ -173,23 +176,13 @@ fn as_spec(libc: &str) -> String {
 
 /// The descriptor of a base layer with the type that `family` has for what it is.
 fn of_family(layer: &Descriptor, family: Family) -> Result<Descriptor, String> {
-    let (oci, docker) = match layer.media_type.as_str() {
-        media_type::OCI_LAYER_GZIP | media_type::DOCKER_LAYER_GZIP => {
-            (media_type::OCI_LAYER_GZIP, Some(media_type::DOCKER_LAYER_GZIP))
-        }
-        media_type::OCI_LAYER_TAR | media_type::DOCKER_LAYER_TAR => {
-            (media_type::OCI_LAYER_TAR, Some(media_type::DOCKER_LAYER_TAR))
-        }
-        media_type::OCI_LAYER_ZSTD | DOCKER_LAYER_ZSTD => (media_type::OCI_LAYER_ZSTD, None),
-        other => return Err(format!("its layer {} is of type {other}", layer.digest)),
+    let Some(compression) = layer_type::compression(&layer.media_type) else {
+        return Err(format!("its layer {} is of type {}", layer.digest, layer.media_type));
     };
-    let media_type = match family {
-        Family::Oci => oci,
-        Family::Docker => docker.ok_or_else(|| {
-            let digest = layer.digest;
-            format!("its layer {digest} is compressed with zstd, for which Docker's manifests have no type")
-        })?,
-    };
+    let media_type = layer_type::media_type(compression, family).ok_or_else(|| {
+        let digest = layer.digest;
+        format!("its layer {digest} is compressed with zstd, for which Docker's manifests have no type")
+    })?;
     let mut layer = layer.clone();
     media_type.clone_into(&mut layer.media_type);
     if family == Family::Docker {
@@ -227,6 +220,7 @@ fn libc_of(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use strata_oci::media_type;
 
     #[test]
     fn a_base_is_named_as_engines_name_it() {
@@ -254,7 +248,11 @@ mod tests {
             (media_type::OCI_LAYER_GZIP, Family::Docker, Some(media_type::DOCKER_LAYER_GZIP)),
             (media_type::OCI_LAYER_TAR, Family::Docker, Some(media_type::DOCKER_LAYER_TAR)),
             (media_type::OCI_LAYER_ZSTD, Family::Oci, Some(media_type::OCI_LAYER_ZSTD)),
-            (DOCKER_LAYER_ZSTD, Family::Oci, Some(media_type::OCI_LAYER_ZSTD)),
+            (
+                "application/vnd.docker.image.rootfs.diff.tar.zstd",
+                Family::Oci,
+                Some(media_type::OCI_LAYER_ZSTD),
+            ),
             (media_type::OCI_LAYER_ZSTD, Family::Docker, None),
             ("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", Family::Docker, None),
             ("application/vnd.oci.image.layer.v1.tar+gzip+encrypted", Family::Oci, None),

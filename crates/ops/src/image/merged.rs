@@ -4,6 +4,7 @@
 //! and believed as long as the repository has the outcome.
 
 use super::assemble::LayerInfo;
+use super::layer_type;
 use crate::error::Error;
 use crate::image::ImageError;
 use crate::parallel::lock;
@@ -16,10 +17,12 @@ use std::io::{self, Read};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
-use strata_layer::gzip::writer::{CompressorPool, LEVEL};
+use strata_layer::compression::{Compression, Method};
+use strata_layer::gzip::writer::CompressorPool;
 use strata_layer::merge::merge;
 use strata_layer::unpack::{Limits, UnpackOptions};
-use strata_oci::{BlobSource, Descriptor, Digest, Repository, media_type};
+use strata_oci::media_type::Family;
+use strata_oci::{BlobSource, Descriptor, Digest, Repository};
 use tempfile::NamedTempFile;
 
 /// Changes whenever the same layers are merged into another tar.
@@ -29,6 +32,8 @@ const FORMAT: &str = "strata merged layer 1";
 pub(crate) struct Merger {
     kept: Option<PathBuf>,
     jobs: usize,
+    /// How merged layers are compressed; if it is not said, as those that they are made of.
+    method: Option<Method>,
     /// By what they are made of. Whoever holds the inner lock is merging.
     made: Mutex<HashMap<Digest, Arc<Mutex<Option<LayerInfo>>>>>,
 }
@@ -51,10 +56,11 @@ struct Note {
 }
 
 impl Merger {
-    /// One that remembers in `kept`, if it is given, and compresses with so many threads.
-    pub(crate) fn new(kept: Option<&Path>, jobs: usize) -> Self {
+    /// One that remembers in `kept`, if it is given, and compresses with so many threads: with `method`, or else as the
+    /// layers are that it merges, if they are all alike.
+    pub(crate) fn new(kept: Option<&Path>, jobs: usize, method: Option<Method>) -> Self {
         let kept = kept.map(|directory| directory.join("merged"));
-        Self { kept, jobs, made: Mutex::default() }
+        Self { kept, jobs, method, made: Mutex::default() }
     }
 
     /// The layer that holds all of `members`, put into `repository`. `label` is what the layer is called in messages.
@@ -66,7 +72,8 @@ impl Merger {
         reporter: &dyn Reporter,
     ) -> Result<LayerInfo, Error> {
         // The uncompressed layers and how they are compressed decide what comes out.
-        let key = format!("{FORMAT}, gzip {LEVEL}");
+        let method = self.method.unwrap_or_else(|| method_of(members));
+        let key = format!("{FORMAT}, {}", method.recipe());
         let key = members.iter().fold(key, |key, member| format!("{key}\n{}", member.layer.diff_id));
         let key = Digest::of(key.as_bytes());
         let place = Arc::clone(lock(&self.made).entry(key).or_default());
@@ -74,11 +81,11 @@ impl Merger {
         if let Some(layer) = *made {
             return Ok(layer);
         }
-        let layer = match self.kept(&key, repository)? {
+        let layer = match self.kept(&key, method, repository)? {
             Some(layer) => layer,
             None => {
                 reporter.event(Event::Detail(&format!("merging layers: {label}")));
-                let layer = self.make(members, label, repository)?;
+                let layer = self.make(members, label, method, repository)?;
                 self.keep(&key, layer, reporter);
                 layer
             }
@@ -91,16 +98,20 @@ impl Merger {
         &self,
         members: &[Member<'_>],
         label: &str,
+        method: Method,
         repository: &dyn Repository,
     ) -> Result<LayerInfo, Error> {
         let scratch = Scratch::for_repository(repository)?;
-        let pool = CompressorPool::new(NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN));
+        let threads = NonZeroUsize::new(self.jobs).unwrap_or(NonZeroUsize::MIN);
+        let pool = CompressorPool::with_method(threads, method);
         let pool = pool.map_err(Error::Threads)?;
         let file = NamedTempFile::new_in(scratch.path()).map_err(|error| scratch.refused(error))?;
         let failure = RefCell::new(None);
         let mut readers = Vec::with_capacity(members.len());
         for Member { layer, repository } in members {
-            let descriptor = Descriptor::new(media_type::OCI_LAYER_GZIP, layer.digest, layer.size);
+            let media_type = layer_type::media_type(layer.compression, Family::Oci);
+            let media_type = media_type.unwrap_or(Family::Oci.layer());
+            let descriptor = Descriptor::new(media_type, layer.digest, layer.size);
             let reader =
                 Opening { repository: *repository, descriptor, state: State::NotYet, failure: &failure };
             // What is made is remembered by the diff ids, so that they had better be true.
@@ -119,6 +130,7 @@ impl Merger {
             digest: Digest::from_sha256(merged.digest),
             diff_id: Digest::from_sha256(merged.diff_id),
             size: merged.size,
+            compression: method.compression(),
         };
         let path = file.into_temp_path();
         let _ = repository.put_blob(&BlobSource::file(path.to_path_buf(), layer.digest, layer.size))?;
@@ -126,7 +138,12 @@ impl Merger {
     }
 
     /// What was made of the same layers before, if the repository still has it.
-    fn kept(&self, key: &Digest, repository: &dyn Repository) -> Result<Option<LayerInfo>, Error> {
+    fn kept(
+        &self,
+        key: &Digest,
+        method: Method,
+        repository: &dyn Repository,
+    ) -> Result<Option<LayerInfo>, Error> {
         let Some(directory) = &self.kept else { return Ok(None) };
         let note = std::fs::read(directory.join(key.hex())).ok();
         let Some(note) = note.and_then(|text| serde_json::from_slice::<Note>(&text).ok()) else {
@@ -134,7 +151,7 @@ impl Merger {
         };
         let Note { digest, diff_id, size } = note;
         let is_there = repository.blob_size(&digest)? == Some(size);
-        Ok(is_there.then_some(LayerInfo { digest, diff_id, size }))
+        Ok(is_there.then_some(LayerInfo { digest, diff_id, size, compression: method.compression() }))
     }
 
     /// Remembers an outcome; where nothing can be kept, it is made again the next time.
@@ -146,6 +163,13 @@ impl Merger {
             reporter.event(Event::Detail(&text));
         }
     }
+}
+
+/// As the layers are, or with gzip if they are not all alike.
+fn method_of(members: &[Member<'_>]) -> Method {
+    let mut all = members.iter().map(|member| member.layer.compression);
+    let first = all.next().unwrap_or(Compression::Gzip);
+    if all.all(|other| other == first) { first.into() } else { Method::Gzip }
 }
 
 /// A blob that is asked for when its first byte is wanted, and let go after its last: connections for all members at once

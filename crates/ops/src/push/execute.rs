@@ -79,14 +79,15 @@ pub fn execute(
     let PushPlan { to_push, present, present_hashes: mut tagged, unavailable, failed, image, roots, bases } =
         plan;
     let mut summary = PushSummary { present, unavailable, failed, ..PushSummary::default() };
+    let method = request.compression.unwrap_or_default();
     let journals = request.journals.as_deref();
-    let journal = journals.map(|directory| Journal::open(directory, repository, root, request.force));
+    let journal = journals.map(|directory| Journal::open(directory, repository, root, method, request.force));
     bases.provide(request.base.as_ref(), repository, reporter)?;
     let image = image.map(|_| roots);
     let surroundings = Surroundings { database, root, repository, request, reporter, open };
     let Prepared { mut layers, uploaded, environments } =
         prepare(&surroundings, &to_push, image.as_ref(), &bases, journal.as_ref(), &mut summary)?;
-    let merger = Merger::new(request.kept.as_deref(), request.jobs);
+    let merger = Merger::new(request.kept.as_deref(), request.jobs, request.compression);
     let context =
         Context { database, root, repository, request, reporter, journal, bases, merger, environments };
     if !to_push.is_empty() {
@@ -211,7 +212,8 @@ impl Context<'_> {
         self.reporter.event(Event::Expect(Action::Push, to_pack.len()));
         let scratch = Scratch::for_repository(self.repository)?;
         let jobs = NonZeroUsize::new(self.request.jobs).unwrap_or(NonZeroUsize::MIN);
-        let pool = CompressorPool::new(jobs).map_err(Error::Threads)?;
+        let pool = CompressorPool::with_method(jobs, self.request.compression.unwrap_or_default());
+        let pool = pool.map_err(Error::Threads)?;
 
         to_pack.sort_by_cached_key(|p| std::cmp::Reverse(size::hint(&p.prefix)));
         let pack_threads = jobs.get().min(to_pack.len());

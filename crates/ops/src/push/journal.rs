@@ -4,8 +4,8 @@
 //! written when everything below it is there. Without a journal, an interrupted push would pack again what it had
 //! uploaded, only to learn that the registry has it.
 //!
-//! The journal of a repository and a store is `DIRECTORY/<sha256>.jsonl`, one line of JSON for each layer that the
-//! repository has acknowledged. Lines are appended, each with one write, so that several pushes may share the file and a kill
+//! The journal of a repository, a store and a method of compression is `DIRECTORY/<sha256>.jsonl`, one line of JSON for each
+//! layer that the repository has acknowledged. Lines are appended, each with one write, so that several pushes may share the file and a kill
 //! costs at most the last line. An entry counts if the package is still installed as it was when it was packed, and if the
 //! repository still has the blob. A push forgets the entries of packages that are tagged, and leaves those of others: it
 //! may have been about one package of many. Whatever is wrong with the file, or lost from it when two pushes end at once,
@@ -23,7 +23,7 @@ use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
-use strata_layer::gzip::writer::LEVEL;
+use strata_layer::compression::Method;
 use strata_oci::{Digest, Repository};
 use strata_spec::{DagHash, Database};
 use strata_store::StoreRoot;
@@ -36,6 +36,8 @@ const EXTENSION: &str = "jsonl";
 /// The journal of one repository and one store.
 pub(super) struct Journal {
     path: PathBuf,
+    /// How all its layers are compressed.
+    method: Method,
     /// Whether the file ends within a line, which is then worthless and must be ended.
     torn: AtomicBool,
     /// Whether something could not be written, which is then not tried again.
@@ -86,11 +88,12 @@ impl Journal {
         directory: &Path,
         repository: &dyn Repository,
         root: &StoreRoot,
+        method: Method,
         ignored: bool,
     ) -> Self {
         remove_expired(directory);
-        // Another version of strata may pack differently, and so does another level.
-        let packing = format!("{}, gzip {LEVEL}", env!("CARGO_PKG_VERSION"));
+        // Another version of strata may pack differently, and so does another method.
+        let packing = format!("{}, {}", env!("CARGO_PKG_VERSION"), method.recipe());
         let place = format!("{packing}\n{}\n{}", repository.url(), root.root().display());
         let path = directory.join(Digest::of(place.as_bytes()).hex()).with_extension(EXTENSION);
         let text = fs::read(&path).unwrap_or_default();
@@ -99,7 +102,7 @@ impl Journal {
         if !ignored {
             entries.extend(read(&text).map(|entry| (entry.hash.clone(), entry)));
         }
-        Self { path, torn, unwritable: AtomicBool::new(false), entries }
+        Self { path, method, torn, unwritable: AtomicBool::new(false), entries }
     }
 
     /// The layers of `packages` that need not be packed: they were, and the repository still has them.
@@ -120,7 +123,12 @@ impl Journal {
         let still_there = candidates.into_iter().zip(found).filter(|(_, found)| *found);
         Ok(still_there
             .map(|(entry, _)| {
-                let layer = LayerInfo { digest: entry.digest, diff_id: entry.diff_id, size: entry.size };
+                let layer = LayerInfo {
+                    digest: entry.digest,
+                    diff_id: entry.diff_id,
+                    size: entry.size,
+                    compression: self.method.compression(),
+                };
                 (entry.hash.clone(), layer)
             })
             .collect())
@@ -144,7 +152,7 @@ impl Journal {
         if self.unwritable.load(Ordering::Relaxed) {
             return Ok(());
         }
-        let LayerInfo { digest, diff_id, size } = *layer;
+        let LayerInfo { digest, diff_id, size, .. } = *layer;
         let entry = Entry { hash: package.hash.clone(), installed, digest, diff_id, size };
         match self.append(&entry) {
             Err(error) if !self.unwritable.swap(true, Ordering::Relaxed) => Err(Error::io(&self.path, error)),

@@ -82,6 +82,7 @@ pub(super) fn spool(
         digest: Digest::from_sha256(packed.digest),
         diff_id: Digest::from_sha256(packed.diff_id),
         size: packed.size,
+        compression: pool.method().compression(),
     };
     Ok(Spooled { layer, file })
 }

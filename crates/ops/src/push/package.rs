@@ -29,7 +29,7 @@ pub(super) fn keys(spec: &ConcreteSpec, own: &LayerInfo, created: Timestamp) -> 
         ("binary_cache_checksum", raw(json!({"hash_algorithm": "sha256", "hash": own.digest.hex()}))?),
         ("archive_size", raw(json!(own.size))?),
         ("archive_timestamp", raw(json!(timestamp))?),
-        ("archive_compression", raw(json!("gzip"))?),
+        ("archive_compression", raw(json!(own.compression.name()))?),
     ] {
         keys.set_raw(key, value);
     }
@@ -56,7 +56,7 @@ pub(super) fn in_cache(repository: &dyn Repository, node: &Node) -> Result<Optio
     let config = image_config(repository, &manifest)?;
     match (manifest.layers.last(), config.root_fs.diff_ids.last()) {
         (Some(layer), Some(diff_id)) => Ok(Some(InCache {
-            layer: LayerInfo { digest: layer.digest, diff_id: *diff_id, size: layer.size },
+            layer: LayerInfo::of(layer, *diff_id),
             keys: keys_of(&config),
             environment: Cached::of(&manifest, &config, None),
         })),

@@ -15,6 +15,7 @@ use crate::select::{self, Selection};
 use serde::Serialize;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use strata_layer::compression::Method;
 use strata_oci::{ImageReference, Repository, TagName};
 use strata_spec::dag::topological;
 use strata_spec::{AbstractSpec, DagHash, Database, DependencyTypes, Node, NodeSource, Record, closure};
@@ -56,6 +57,8 @@ pub struct PushRequest {
     pub environment: Sources,
     /// Where it is remembered which C library a base has, and what layers were merged.
     pub kept: Option<PathBuf>,
+    /// How layers are compressed: gzip, if it is not said. Those that are in the cache stay as they are.
+    pub compression: Option<Method>,
     /// Packages packed at the same time, and threads that compress.
     pub jobs: usize,
     /// `archive_timestamp` for every package (`SOURCE_DATE_EPOCH`); its time of installation otherwise.

@@ -17,7 +17,8 @@ use crate::report::{Event, Reporter};
 use crate::run_environment::Cached;
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
-use strata_oci::{Repository, copy_blob, media_type};
+use strata_layer::compression::Compression;
+use strata_oci::{Repository, copy_blob};
 use strata_spec::{DagHash, Database, Node, NodeSource, closure};
 use strata_store::StoreRoot;
 
@@ -78,7 +79,8 @@ impl Surroundings<'_> {
             })
             .collect();
         let mut candidates: HashSet<&DagHash> = closures.iter().map(|(hash, _)| *hash).collect();
-        candidates.retain(|hash| !packed.contains_key(*hash) && unchanged.is_gzip(hash));
+        let compression = self.request.compression.unwrap_or_default().compression();
+        candidates.retain(|hash| !packed.contains_key(*hash) && unchanged.is_compressed(hash, compression));
         let mut there: HashMap<DagHash, LayerInfo> = HashMap::new();
         let mut caches: HashMap<&str, Option<Box<dyn Repository>>> = HashMap::new();
         loop {
@@ -165,10 +167,9 @@ fn bring(
 }
 
 impl Unchanged {
-    /// The one compression that is asked for.
-    fn is_gzip(&self, hash: &DagHash) -> bool {
-        let gzip = [media_type::OCI_LAYER_GZIP, media_type::DOCKER_LAYER_GZIP];
-        self.origins.get(hash).is_some_and(|origin| gzip.contains(&&*origin.media_type))
+    /// Whether the layer of a package is compressed as is asked for; at whatever level.
+    fn is_compressed(&self, hash: &DagHash, asked_for: Compression) -> bool {
+        self.origins.get(hash).is_some_and(|origin| origin.layer().compression == asked_for)
     }
 
     /// Where a package is in the layer that it came from.

@@ -11,6 +11,7 @@ use serde_json::json;
 use std::fmt::Write;
 use std::path::Path;
 use std::sync::Arc;
+use strata_layer::compression::{Compression, Method};
 use strata_oci::{Repository, RepositoryUrl};
 use strata_ops::environment::{Locked, matching, read_lockfile};
 use strata_ops::image::ImageError;
@@ -42,6 +43,7 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
         },
         build_dependencies: args.with_build_dependencies,
         force: args.force,
+        compression: args.compression,
         jobs: args.jobs.unwrap_or(settings.cores),
         timestamp: settings.source_date_epoch()?,
         mount_from: registries.sibling(&args.mirror)?,
@@ -63,6 +65,9 @@ pub(crate) fn push(args: &Push, settings: &Settings, console: &Arc<Console>) -> 
     let plan = push::plan(database, &*repository, &request, console)?;
     for unavailable in &plan.unavailable {
         console.event(Event::Warning(&format!("skipping {}: {}", unavailable.package, unavailable.reason)));
+    }
+    if let Some(text) = args.compression.filter(|_| !plan.to_push.is_empty()).and_then(readers) {
+        console.event(Event::Warning(text));
     }
     if args.dry_run {
         let mut outcome = Outcome::new(planned(&plan), &plan)?;
@@ -112,6 +117,21 @@ fn came_from(
             console.event(Event::Detail(&text));
         })
         .ok()
+}
+
+/// Who can read layers that are compressed otherwise than Spack does it.
+fn readers(method: Method) -> Option<&'static str> {
+    match method.compression() {
+        Compression::Gzip => None,
+        Compression::Zstd => Some(
+            "the layers are compressed with zstd: strata can install them, and Spack only if it runs on Python 3.14 or newer; \
+             Docker from version 23, podman and skopeo can pull the images",
+        ),
+        Compression::None => Some(
+            "the layers are not compressed: strata, Spack, Docker, podman and skopeo can read them, and they take more room and \
+             time on the way",
+        ),
+    }
 }
 
 /// Refuses a tag that is for packages before anything is done.

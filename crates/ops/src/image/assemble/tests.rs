@@ -32,7 +32,12 @@ fn database(target: &str) -> Database {
 
 fn info(content: &[u8]) -> LayerInfo {
     let diff_id = Digest::of(content);
-    LayerInfo { digest: Digest::of(diff_id.as_bytes()), diff_id, size: content.len() as u64 }
+    LayerInfo {
+        digest: Digest::of(diff_id.as_bytes()),
+        diff_id,
+        size: content.len() as u64,
+        compression: Compression::Gzip,
+    }
 }
 
 fn base(family: Family, config: &str, layers: usize) -> Base {
@@ -89,7 +94,7 @@ fn try_made(
         environment: &environment,
         runtime,
         budget: Budget::default(),
-        merger: &Merger::new(None, 1),
+        merger: &Merger::new(None, 1, None),
         created: created.map(|seconds| Timestamp::from_second(seconds).unwrap()),
         view: None,
         package,

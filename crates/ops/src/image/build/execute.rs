@@ -76,7 +76,7 @@ fn write(
     reporter: &dyn Reporter,
 ) -> Result<(BuildSummary, RawManifest), Error> {
     let views = views(plan, request, reporter)?;
-    let merger = Merger::new(request.merged, request.jobs);
+    let merger = Merger::new(request.merged, request.jobs, None);
     let mut images = Vec::new();
     let mut members: Vec<Member> = Vec::new();
     let mut root: Option<RawManifest> = None;

@@ -29,7 +29,7 @@ pub(super) struct Found {
 
 impl Found {
     pub(super) fn info(&self) -> LayerInfo {
-        LayerInfo { digest: self.layer.digest, diff_id: self.diff_id, size: self.layer.size }
+        LayerInfo::of(&self.layer, self.diff_id)
     }
 }
 

@@ -60,6 +60,7 @@ pub(super) fn make(root: &Path, image: &PlannedImage, mirrors: &[Mirror]) -> Res
         digest: Digest::from_sha256(written.digest),
         diff_id: Digest::from_sha256(written.diff_id),
         size: written.size,
+        compression: pool.method().compression(),
     };
     let environment = environment(root, &view, &trees, image);
     Ok(MadeView { layer, blob: BlobSource::bytes(written.output), environment, hidden: view.hidden })
