@@ -12,14 +12,17 @@ fn main() -> ExitCode {
     let result: bench::Outcome<()> = match arguments.as_slice() {
         ["demo"] => demo::run().map_err(|error| error.to_string().into()),
         ["bench", "transport", rest @ ..] => bench::transport::run(rest),
-        ["bench", "index", rest @ ..] => bench::index::run(rest),
         ["bench", "image", rest @ ..] => bench::build::run(rest),
-        // What the benchmark times, as a process of its own.
+        ["bench", "scale", rest @ ..] => bench::suite::scale::run(rest),
+        ["bench", rest @ ..] => bench::suite::run(rest),
+        // What the benchmarks time, as processes of their own.
+        ["bench-floor", "pack", directories @ ..] => bench::floor::pack(directories),
+        ["bench-floor", "inflate", layers @ ..] => bench::floor::inflate(layers),
         ["bench-push", layout, url, tags @ ..] => bench::transfer::push(layout, url, tags),
         ["bench-pull", url, directory, tags @ ..] => bench::transfer::pull(url, directory, tags),
         ["seeds"] => seeds::write(),
         _ => {
-            Err("usage: cargo xtask demo | seeds | bench transport [PAIRS] | bench index [--specs N] [--rounds N] [--spack PATH] | bench image --store ROOT [--rounds N] [--spack PATH]"
+            Err("usage: cargo xtask demo | seeds | bench [OPTIONS] | bench scale [--runs N] [--quick] | bench transport [PAIRS] | bench image --store ROOT [--rounds N] [--spack PATH]"
                 .into())
         }
     };

@@ -32,7 +32,8 @@ pub fn stores() -> Vec<PathBuf> {
 }
 
 /// The directory that holds `.spack-db`: `directory`, or one below it that pads it.
-fn store_root(directory: &Path) -> Option<PathBuf> {
+/// `None` if neither is there.
+pub fn store_root(directory: &Path) -> Option<PathBuf> {
     if directory.join(".spack-db").is_dir() {
         return Some(directory.to_owned());
     }

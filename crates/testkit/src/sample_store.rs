@@ -11,7 +11,10 @@
 //! Only a C compiler (`cc`, `ar`) is needed. DAG hashes are the real ones: SHA-1 over the node's canonical JSON.
 
 mod many;
+mod shaped;
 mod sources;
+
+pub use shaped::Shape;
 
 use serde_json::{Value, json};
 use sha1::{Digest, Sha1};

@@ -7,7 +7,8 @@
 
 use super::Outcome;
 use super::counted::{Counted, Traffic};
-use super::timed::{Sample, median, timed};
+use super::statistics::median;
+use super::timed::{Sample, timed};
 use serde_json::Value;
 use std::collections::HashSet;
 use std::fs;

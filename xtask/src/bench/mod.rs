@@ -2,9 +2,13 @@
 
 pub(crate) mod build;
 mod counted;
+pub(crate) mod floor;
+mod generate;
 mod image;
-pub(crate) mod index;
+mod markers;
 mod served;
+mod statistics;
+pub(crate) mod suite;
 mod timed;
 pub(crate) mod transfer;
 pub(crate) mod transport;

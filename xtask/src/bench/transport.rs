@@ -5,7 +5,8 @@
 use super::Outcome;
 use super::image::{self, Case};
 use super::served::Served;
-use super::timed::{Sample, median, timed};
+use super::statistics::median;
+use super::timed::{Sample, timed};
 use std::fs;
 use std::io::Write;
 use std::path::Path;

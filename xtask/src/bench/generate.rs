@@ -3,11 +3,12 @@
 //! The shape of the DAGs stays. Externals and what every package gets from its compiler are the same in all copies. The
 //! hashes are made up, and the result depends on nothing but the index and the number of specs.
 
-use super::super::Outcome;
+use super::Outcome;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write;
 use strata_oci::Digest;
+use strata_testkit::golden;
 
 /// Copies whose packages have names of their own; the ones after them have other versions of the same packages.
 const NAMES: usize = 8;
@@ -15,8 +16,17 @@ const NAMES: usize = 8;
 const SHARED: [&str; 2] = ["compiler-wrapper", "gcc-runtime"];
 const BASE32: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
+/// The real index that large ones are made of.
+const REAL_INDEX: &str = "spec/index-750.json.zst";
+
+/// An index of `specs` specs, as JSON.
+pub(super) fn index_of(specs: usize) -> Outcome<String> {
+    let real = golden::file(REAL_INDEX).ok_or("the golden data has no index")?;
+    index(&golden::text(&real), specs)
+}
+
 /// An index of `specs` specs made of that in `json`.
-pub(super) fn index(json: &str, specs: usize) -> Outcome<String> {
+fn index(json: &str, specs: usize) -> Outcome<String> {
     let index: Value = serde_json::from_str(json)?;
     let records = index["database"]["installs"].as_object().ok_or("no records")?;
     let shared: HashSet<&str> = records
