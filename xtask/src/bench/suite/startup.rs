@@ -3,6 +3,7 @@
 use super::super::Outcome;
 use super::case::{Aim, Case, Contest, Contestant, Quantity, Reading, Row, STRATA};
 use super::surroundings::Surroundings;
+use std::fs;
 use std::process::Command;
 
 pub(super) const CASES: [Case; 2] =
@@ -18,7 +19,10 @@ fn version(around: &Surroundings) -> Outcome<Contest<'_>> {
 }
 
 fn find(around: &Surroundings) -> Outcome<Contest<'_>> {
-    let mut command = around.strata(&around.fresh("cache"), &around.directory("store")?);
+    let store = around.directory("store")?;
+    fs::create_dir(store.join(".spack-db"))?;
+    fs::write(store.join(".spack-db/index.json"), r#"{"database":{"version":"8","installs":{}}}"#)?;
+    let mut command = around.strata(&around.fresh("cache"), &store);
     command.arg("find");
     Ok(contest(around, command, "strata find, empty store", 20.0))
 }
