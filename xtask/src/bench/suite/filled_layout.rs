@@ -68,7 +68,7 @@ impl FilledLayout {
     }
 
     fn blob(&self, bytes: &[u8]) -> Outcome<()> {
-        let path = self.directory.join("blobs/sha256").join(Digest::of(bytes).hex().to_string());
+        let path = self.directory.join("blobs/sha256").join(Digest::of(bytes).hex());
         Ok(fs::write(path, bytes)?)
     }
 }

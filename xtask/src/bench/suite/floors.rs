@@ -48,7 +48,7 @@ pub(super) fn layers(around: &Surroundings, store: &Store) -> Outcome<Vec<PathBu
         let (_, manifest) =
             image_manifest(&*repository, &ManifestRef::Tag(tag.parse()?))?.ok_or("no manifest")?;
         let layer = manifest.layers.last().ok_or("no layer")?;
-        Ok(layout.join("blobs/sha256").join(layer.digest.hex().to_string()))
+        Ok(layout.join("blobs/sha256").join(layer.digest.hex()))
     };
     store.packages.iter().map(|package| layer(&package.hash)).collect()
 }
