@@ -35,6 +35,11 @@ const IN_FLIGHT: usize = 8 << 20;
 /// What a file in a batch counts for besides its bytes.
 const PER_FILE: usize = 1024;
 
+/// Directories in which the files of a batch lie at most, and what each counts for: it is held open until its files are
+/// written, and a process may have a thousand descriptors for all the packages that it unpacks.
+const BATCH_DIRECTORIES: usize = 16;
+const PER_DIRECTORY: usize = 256 * 1024;
+
 /// A file to be made.
 pub(super) struct NewFile {
     /// What it is called in [`Done`].
@@ -69,6 +74,8 @@ pub(super) struct Writers {
 struct Batch {
     files: Vec<(NewFile, usize)>,
     contents: Vec<u8>,
+    /// How many descriptors of directories the files hold.
+    directories: usize,
 }
 
 enum Job {
@@ -110,9 +117,10 @@ impl Writers {
             let length = chunk.len();
             body.consume(length);
         }
-        self.batch.files.push((file, self.batch.contents.len() - start));
+        let length = self.batch.contents.len() - start;
+        self.batch.push(file, length);
         self.outstanding += 1;
-        if self.batch.contents.len() >= BATCH || self.batch.files.len() >= BATCH_FILES {
+        if self.batch.is_full() {
             self.start();
             self.hand_over();
         }
@@ -159,8 +167,7 @@ impl Writers {
         let batch = std::mem::take(&mut self.batch);
         match &self.pool {
             Some(pool) => {
-                let held =
-                    InFlight::take(&pool.in_flight, batch.contents.len() + PER_FILE * batch.files.len());
+                let held = InFlight::take(&pool.in_flight, batch.weight());
                 pool.send(Job::Batch(batch, held));
             }
             None => batch.write(self.granted, &mut self.scratch, &mut self.own),
@@ -170,7 +177,12 @@ impl Writers {
     /// What became of some files, if anything is known by now.
     pub(super) fn done(&mut self) -> Vec<Done> {
         let mut done = std::mem::take(&mut self.own);
-        done.extend(self.pool.iter().flat_map(|pool| pool.done.try_iter().flatten()));
+        if let Some(pool) = &mut self.pool {
+            for more in pool.done.try_iter() {
+                pool.is_broken |= more.is_none();
+                done.extend(more.into_iter().flatten());
+            }
+        }
         self.outstanding -= done.len();
         done
     }
@@ -181,7 +193,11 @@ impl Writers {
         self.hand_over();
         self.done().into_iter().for_each(&mut done);
         while self.outstanding > 0 {
-            let Some(Ok(more)) = self.pool.as_ref().map(|pool| pool.done.recv()) else { return false };
+            let Some(pool) = self.pool.as_mut().filter(|pool| !pool.is_broken) else { return false };
+            let Ok(Some(more)) = pool.done.recv() else {
+                pool.is_broken = true;
+                return false;
+            };
             self.outstanding -= more.len();
             more.into_iter().for_each(&mut done);
         }
@@ -190,6 +206,24 @@ impl Writers {
 }
 
 impl Batch {
+    /// Adds a file whose contents are the last `length` bytes.
+    fn push(&mut self, file: NewFile, length: usize) {
+        let last = self.files.last().map(|(file, _)| &file.directory);
+        self.directories += usize::from(last.is_none_or(|last| !Arc::ptr_eq(last, &file.directory)));
+        self.files.push((file, length));
+    }
+
+    fn is_full(&self) -> bool {
+        self.contents.len() >= BATCH
+            || self.files.len() >= BATCH_FILES
+            || self.directories >= BATCH_DIRECTORIES
+    }
+
+    /// What it counts for while it is on its way.
+    fn weight(&self) -> usize {
+        self.contents.len() + PER_FILE * self.files.len() + PER_DIRECTORY * self.directories
+    }
+
     fn write(self, granted: Granted, scratch: &mut Scratch, done: &mut Vec<Done>) {
         let mut rest = &self.contents[..];
         for (file, length) in self.files {
@@ -206,9 +240,12 @@ impl Batch {
 struct Pool {
     /// Gone when the threads are to end.
     jobs: Option<Sender<Job>>,
-    done: Receiver<Vec<Done>>,
+    /// What became of each job; `None` from a thread that panicked.
+    done: Receiver<Option<Vec<Done>>>,
     in_flight: Arc<InFlight>,
     abandoned: Arc<AtomicBool>,
+    /// Whether a thread has panicked: of its files nothing will be heard.
+    is_broken: bool,
     threads: Vec<JoinHandle<()>>,
 }
 
@@ -221,12 +258,22 @@ impl Pool {
             .map_while(|_| {
                 let (waiting, results, abandoned) =
                     (waiting.clone(), results.clone(), Arc::clone(&abandoned));
-                let work = move || work(&waiting, &results, &abandoned, granted);
+                let work = move || {
+                    let results = Results(results);
+                    work(&waiting, &results, &abandoned, granted);
+                };
                 thread::Builder::new().name("write".to_owned()).spawn(work).ok()
             })
             .collect();
         let in_flight = InFlight::new(IN_FLIGHT);
-        (!threads.is_empty()).then(|| Pool { jobs: Some(jobs), done, in_flight, abandoned, threads })
+        (!threads.is_empty()).then(|| Pool {
+            jobs: Some(jobs),
+            done,
+            in_flight,
+            abandoned,
+            is_broken: false,
+            threads,
+        })
     }
 
     /// If no thread is left, that is noticed when one waits for what became of the job.
@@ -247,7 +294,19 @@ impl Drop for Pool {
     }
 }
 
-fn work(jobs: &Receiver<Job>, results: &Sender<Vec<Done>>, abandoned: &AtomicBool, granted: Granted) {
+/// Where a thread says what became of its files. The others live on if it panics: without a word about it, that of its
+/// files would be waited for without end.
+struct Results(Sender<Option<Vec<Done>>>);
+
+impl Drop for Results {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let _ = self.0.send(None);
+        }
+    }
+}
+
+fn work(jobs: &Receiver<Job>, results: &Results, abandoned: &AtomicBool, granted: Granted) {
     let mut scratch = Scratch::default();
     for job in jobs {
         if abandoned.load(Ordering::Relaxed) {
@@ -273,6 +332,26 @@ fn work(jobs: &Receiver<Job>, results: &Sender<Vec<Done>>, abandoned: &AtomicBoo
             }
         }
         // Whoever gave the job may have failed meanwhile.
-        let _ = results.send(done);
+        let _ = results.0.send(Some(done));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thread_that_panics_is_not_waited_for() {
+        let mut writers = Writers::new(2, 0o777);
+        writers.start();
+        let pool = writers.pool.as_ref().unwrap();
+        let directory = Arc::new(OwnedFd::from(std::fs::File::open("/").unwrap()));
+        let file = NewFile { node: 0, directory, base: Arc::from(&b""[..]), executable: false };
+        // Of a length that the contents do not have.
+        let batch = Batch { files: vec![(file, 1)], ..Batch::default() };
+        pool.send(Job::Batch(batch, InFlight::take(&pool.in_flight, 0)));
+        writers.outstanding += 1;
+        assert!(!writers.wait(|_| {}));
+        assert!(!writers.wait(|_| {}), "nor the next time");
     }
 }

@@ -300,6 +300,22 @@ fn a_write_fails_child() {
 }
 
 #[test]
+fn many_directories_need_few_descriptors() {
+    in_shell("ulimit -n 100", "legal::many_directories_child");
+}
+
+#[test]
+#[ignore = "run by many_directories_need_few_descriptors, with a limit on the number of open files"]
+fn many_directories_child() {
+    let archive = (0..3000).fold(Archive::package(), |archive, number| {
+        let directory = format!("{PREFIX}/d{number}");
+        archive.directory(&directory).file(&format!("{directory}/file"), 0o644, b"one")
+    });
+    let (_, unpacked) = accepted(&archive.layer());
+    assert_eq!(unpacked.files, 3003);
+}
+
+#[test]
 fn the_first_directories_tell_the_prefix() {
     let names = |layer: &[u8]| leading_directories(layer).unwrap();
     let layer = Archive::package().layer();
