@@ -41,9 +41,7 @@ impl Replacement<'_> {
     }
 
     fn write_temporary(&self, bytes: &[u8]) -> io::Result<()> {
-        let mode = self.mode.unwrap_or(0o666);
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(mode).open(self.temporary)?;
+        let mut file = self.create_temporary()?;
         file.write_all(bytes)?;
         if let Some(mode) = self.mode {
             // The umask may have taken bits away.
@@ -53,6 +51,22 @@ impl Replacement<'_> {
             file.sync_all()?;
         }
         Ok(())
+    }
+
+    /// A new file, whatever was there: what somebody who was killed has left, or a link that a package brought along, which
+    /// leads to a file of somebody else.
+    fn create_temporary(&self) -> io::Result<File> {
+        let create = || {
+            let mode = self.mode.unwrap_or(0o666);
+            OpenOptions::new().write(true).create_new(true).mode(mode).open(self.temporary)
+        };
+        match create() {
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                std::fs::remove_file(self.temporary)?;
+                create()
+            }
+            created => created,
+        }
     }
 }
 
@@ -95,5 +109,24 @@ mod tests {
         assert!(replacement.write(&directory, b"new").is_err());
         assert!(!temporary.exists());
         assert_eq!(std::fs::read(&path).unwrap(), b"old");
+    }
+
+    #[test]
+    fn a_link_in_the_place_of_the_temporary_file_is_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |name: &str| dir.path().join(name);
+        std::fs::write(at("victim"), "precious").unwrap();
+        let temporary = at("file.temp");
+        let replacement = Replacement { temporary: &temporary, mode: None, durability: Durability::Cached };
+        for is_hard in [false, true] {
+            match is_hard {
+                false => std::os::unix::fs::symlink(at("victim"), &temporary).unwrap(),
+                true => std::fs::hard_link(at("victim"), &temporary).unwrap(),
+            }
+            replacement.write(&at("file"), b"new").unwrap();
+            assert_eq!(std::fs::read(at("victim")).unwrap(), b"precious");
+            assert!(at("file").symlink_metadata().unwrap().is_file());
+            assert_eq!(std::fs::read(at("file")).unwrap(), b"new");
+        }
     }
 }
