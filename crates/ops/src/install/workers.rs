@@ -89,6 +89,8 @@ impl Context<'_> {
                 }
                 Err(error) => Outcome::Failed(planned, StoreError::from(error).into()),
             };
+            // Of what failed early, or is there, nobody takes the layer any more.
+            self.downloads.forget(&planned.hash);
             if outcomes.send(outcome).is_err() {
                 return;
             }
@@ -130,7 +132,6 @@ impl Context<'_> {
 
     fn install(&self, planned: &PlannedInstall, guard: LockGuard) -> Result<Option<Staged>, Error> {
         if !package::clear_the_way(self.store, self.area, planned)? {
-            self.downloads.forget(&planned.hash);
             return Ok(None);
         }
         self.reporter.event(Event::Started(Action::Install, &planned.label()));
