@@ -192,13 +192,12 @@ impl Context<'_> {
         let mut committed = Committed::default();
         let recorded = self.store.transaction(|database| {
             let mut installs: Vec<NewInstall<'_>> = Vec::with_capacity(batch.len());
+            let mut new: HashSet<&DagHash> = HashSet::with_capacity(batch.len());
             let mut changed = ChangedDirectories::default();
             // Dependencies come first, here too.
             for waiting in batch {
                 let planned = waiting.planned;
-                let is_there = |hash: &DagHash| {
-                    installs.iter().any(|install| install.node.hash == *hash) || self.is_there(database, hash)
-                };
+                let is_there = |hash: &DagHash| new.contains(hash) || self.is_there(database, hash);
                 let missing = match waiting.needs.iter().find_map(|hash| committed.refused(hash)) {
                     Some(dependency) => Some(Error::DependencyFailed { dependency: dependency.label() }),
                     None => waiting.needs.iter().find(|hash| !is_there(hash)).map(|gone| {
@@ -218,6 +217,7 @@ impl Context<'_> {
                     // A package whose prefix had vanished stays what it was.
                     let record = database.records.get(&planned.hash).filter(|record| record.installed);
                     let explicit = planned.explicit || record.is_some_and(|record| record.explicit);
+                    new.insert(&planned.hash);
                     installs.push(NewInstall { node, prefix: planned.prefix.clone(), explicit });
                 }
             }
