@@ -19,6 +19,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 pub(crate) const MANIFEST_FILE: &str = "install_manifest.json";
+/// Where it is written first. What a layer has of this name goes then.
+const TEMPORARY_FILE: &str = ".install_manifest.json.tmp";
 /// Spack writes it after the manifest. Its check passes over every path of this name, and then complains of those
 /// that are listed.
 pub(crate) const TIMES_FILE: &str = "install_times.json";
@@ -145,8 +147,8 @@ pub fn write_install_manifest(files_at: &Path, final_prefix: &Path) -> Result<()
 
 /// Whether the manifest tells of this path.
 fn is_listed(path: &Path) -> bool {
-    path != Path::new(METADATA_DIRECTORY).join(MANIFEST_FILE)
-        && path.file_name() != Some(OsStr::new(TIMES_FILE))
+    let own = [MANIFEST_FILE, TEMPORARY_FILE].map(|name| Path::new(METADATA_DIRECTORY).join(name));
+    !own.iter().any(|own| path == own) && path.file_name() != Some(OsStr::new(TIMES_FILE))
 }
 
 /// A manifest in the making.
@@ -207,7 +209,7 @@ impl<'p> Manifest<'p> {
         self.json.push('}');
         let metadata = files_at.join(METADATA_DIRECTORY);
         let path = metadata.join(MANIFEST_FILE);
-        let temporary = metadata.join(".install_manifest.json.tmp");
+        let temporary = metadata.join(TEMPORARY_FILE);
         Replacement { temporary: &temporary, mode: None, durability: Durability::Cached }
             .write(&path, self.json.as_bytes())
             .map_err(|source| ManifestError { path, source })

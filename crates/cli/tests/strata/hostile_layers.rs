@@ -172,6 +172,45 @@ fn each_is_refused_by_name() {
 }
 
 #[test]
+fn what_a_layer_has_under_names_of_ours_does_no_harm() {
+    let world = World::new();
+    let (store, cache) = world.sample_cache();
+    std::fs::write(world.path("outside"), "untouched").unwrap();
+    let outside = text(&world.path("outside")).to_owned();
+    let names = [".install_manifest.json.tmp", "install_manifest.json", "spec.json.strata-staged"];
+    for (kind, target) in [
+        (EntryType::Symlink, &*outside),
+        (EntryType::Link, "PREFIX/file"),
+        (EntryType::Link, "PREFIX/.spack/spec.json"),
+        (EntryType::Regular, ""),
+    ] {
+        let names = names.map(|name| format!("PREFIX/.spack/{name}"));
+        let entries: Vec<_> = names.iter().map(|name| (kind, &**name, target, 0o644)).collect();
+        let repository =
+            strata_oci::open_or_create(&cache.parse().unwrap(), &strata_oci::Transport::default(), None)
+                .unwrap();
+        replace_layer(&*repository, &store, layer(&store, &entries), None);
+        let root = world.path("root");
+        world.ok(["--store", text(&root), "install", "-m", &cache, "greet"]);
+        assert_eq!(std::fs::read(world.path("outside")).unwrap(), b"untouched");
+        let files = tree(&root);
+        let prefix = files.iter().find(|path| path.ends_with(".spack/spec.json")).unwrap();
+        let prefix = root.join(prefix.ancestors().nth(2).unwrap());
+        assert_eq!(std::fs::read(prefix.join("file")).unwrap(), b"content");
+        let spec = std::fs::read(store.package("greet").prefix.join(".spack/spec.json")).unwrap();
+        assert_eq!(std::fs::read(prefix.join(".spack/spec.json")).unwrap(), spec);
+        let manifest = std::fs::read_to_string(prefix.join(".spack/install_manifest.json")).unwrap();
+        assert_eq!(manifest.matches("/.spack/spec.json\"").count(), 1, "{manifest}");
+        let listed: std::collections::HashMap<std::path::PathBuf, serde_json::Value> =
+            serde_json::from_str(&manifest).unwrap();
+        for path in listed.keys() {
+            assert!(path.symlink_metadata().is_ok(), "{}", path.display());
+        }
+        std::fs::remove_dir_all(root).unwrap();
+    }
+}
+
+#[test]
 fn more_bytes_than_allowed_are_refused() {
     let world = World::new();
     let (store, cache) = world.sample_cache();

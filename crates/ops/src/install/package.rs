@@ -111,7 +111,10 @@ pub(super) fn stage(
         notes.look_at_owners(staged).map_err(|(path, error)| Error::io(&path, error))?;
     }
     // The manifest has the modes in it, but for its own.
-    write_known_install_manifest(root, &planned.prefix, notes.iter().map(|note| known(&notes, note)))?;
+    // What the layer had under the staged name of the spec file is gone since that was renamed.
+    let staged_spec = Path::new(METADATA_DIRECTORY).join(STAGED_SPEC_FILE);
+    let listed = notes.iter().filter(|note| note.path != staged_spec).map(|note| known(&notes, note));
+    write_known_install_manifest(root, &planned.prefix, listed)?;
     if let Some(access) = &planned.access {
         access.apply(&metadata.join("install_manifest.json"))?;
     }
