@@ -19,7 +19,7 @@ pub(crate) use config::Config;
 pub(crate) use env::Env;
 pub(crate) use find::{Find, Location};
 pub(crate) use image::Image;
-pub(crate) use install::{Install, InstallOnly, Unify};
+pub(crate) use install::{Install, InstallOnly, LinkMode, Unify};
 pub(crate) use mirror::Mirror;
 use std::path::PathBuf;
 pub(crate) use store::Uninstall;
@@ -283,7 +283,8 @@ pub(crate) enum Cache {
     Info,
     /// Print the directory
     Path,
-    /// Remove blobs, those first that were not used for longest
+    /// Remove blobs, and files kept for `install --link-mode` that no package of the store is linked to, those first that were
+    /// not used for longest
     Prune(Prune),
 }
 

@@ -15,7 +15,7 @@ use strata_ops::Error;
 use strata_registry::RegistryError;
 use strata_store::removal::RemovalError;
 use strata_store::stage::StageError;
-use strata_store::{AccessError, LockError, StoreError};
+use strata_store::{AccessError, FileCacheError, LockError, StoreError};
 
 /// Some of it failed.
 pub(crate) const SOME_FAILED: u8 = 1;
@@ -321,6 +321,7 @@ fn kind(error: &Error) -> Kind {
         | Error::Removal(RemovalError::Stage(StageError::Lock(lock))) => lock_kind(lock),
         // What makes temporary files wraps the system's error, so that only its kind can be told.
         Error::Spool { source, .. } => refused(source),
+        Error::FileCache(FileCacheError::Unsupported { .. }) => KIND_USAGE,
         Error::Config(_) => system_kind(error).unwrap_or(KIND_USAGE),
         Error::Pack(_)
         | Error::Store(_)
@@ -329,6 +330,7 @@ fn kind(error: &Error) -> Kind {
         | Error::InstallManifest(_)
         | Error::Removal(_)
         | Error::Threads(_)
+        | Error::FileCache(FileCacheError::Io { .. })
         | Error::Io { .. } => system_kind(error).unwrap_or(KIND_FAILED),
     }
 }

@@ -507,6 +507,9 @@ pub enum Error {
     /// An environment as a directory.
     #[error(transparent)]
     Managed(#[from] crate::environment::managed::ManagedError),
+    /// Files cannot be shared between packages.
+    #[error(transparent)]
+    FileCache(#[from] strata_store::FileCacheError),
     /// It is about an image.
     #[error(transparent)]
     Image(#[from] crate::image::ImageError),

@@ -10,6 +10,7 @@ mod execute;
 mod fit;
 mod package;
 mod plan;
+mod share;
 mod site;
 mod workers;
 
@@ -22,6 +23,7 @@ use crate::resolve::Chosen;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use strata_store::LinkMode;
 
 /// How to install.
 #[derive(Clone, Copy, Debug, Default)]
@@ -32,6 +34,8 @@ pub struct InstallOptions {
     pub count_leftovers: bool,
     /// Wait until the contents of files are on the disk before they are recorded; names always are.
     pub flush: bool,
+    /// How files are installed that another package of the store has as well.
+    pub link: LinkMode,
 }
 
 /// What became of an installation.

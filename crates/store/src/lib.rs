@@ -9,6 +9,7 @@
 //! [`Store::transaction`] with [`record_removal`] → [`remove_prefix`].
 
 pub mod complete;
+pub mod file_cache;
 mod flush;
 mod index_file;
 pub mod install_manifest;
@@ -31,6 +32,7 @@ pub mod view;
 mod watcher;
 
 pub use complete::Reason;
+pub use file_cache::{FileCache, FileCacheError, LinkMode};
 pub use flush::{ChangedDirectories, FileSystem};
 pub use index_file::IndexError;
 pub use install_manifest::{KnownKind, KnownPath, write_install_manifest, write_known_install_manifest};

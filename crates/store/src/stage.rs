@@ -129,6 +129,11 @@ impl StageArea {
         Ok(Self { run: Arc::new(Run { directory, database_directory, locks, _alive: alive }) })
     }
 
+    /// The directory of this process, for what is made aside of a staged tree; all in it goes with it.
+    pub fn directory(&self) -> &Path {
+        &self.run.directory
+    }
+
     /// A new empty directory to unpack the package of that hash into, with the mode of a prefix: 0755 whatever the
     /// umask, as by default in Spack (`get_package_dir_permissions` in its `package_prefs.py`).
     pub fn stage(&self, hash: &DagHash) -> Result<StagedPrefix, StageError> {
@@ -308,7 +313,7 @@ fn enter(database_directory: &Path, locks: &LockSettings) -> Result<LockGuard, L
 /// Makes `directory` and what is missing above it, each with the mode and, if possible, the group of the lowest
 /// directory that exists: whoever may install into a store may also install beside what others installed there
 /// (`default_perms="parents"` of `mkdirp` in Spack's `filesystem.py`).
-fn create_like_parent(directory: &Path) -> io::Result<()> {
+pub(crate) fn create_like_parent(directory: &Path) -> io::Result<()> {
     let missing: Vec<&Path> = directory.ancestors().take_while(|ancestor| !ancestor.exists()).collect();
     let Some(existing) = missing.last().and_then(|highest| highest.parent()) else { return Ok(()) };
     let model = existing.metadata()?;

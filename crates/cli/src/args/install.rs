@@ -37,6 +37,9 @@ pub(crate) struct Install {
     /// Have the contents of all files on the disk before a package is recorded, so that they outlast a power failure
     #[arg(long, env = "STRATA_FSYNC", value_parser = FalseyValueParser::new())]
     pub(crate) fsync: bool,
+    /// How files are installed that another package of the store has as well
+    #[arg(long, env = "STRATA_LINK_MODE", value_enum, default_value_t, value_name = "HOW")]
+    pub(crate) link_mode: LinkMode,
     /// Say what would be installed, and install nothing
     #[arg(short = 'n', long)]
     pub(crate) dry_run: bool,
@@ -64,6 +67,20 @@ pub(crate) enum InstallOnly {
     Package,
     /// What that needs to run
     Dependencies,
+}
+
+/// How a file is installed that another package of the store has as well.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LinkMode {
+    /// Cloned where the file system can do that, else written
+    Auto,
+    /// Written
+    #[default]
+    Copy,
+    /// As another name of the same file: who edits it in one package edits it in all
+    Hardlink,
+    /// Cloned: both use the same blocks of the disk until one is written to (XFS, Btrfs)
+    Reflink,
 }
 
 /// How several specs that are asked for at once relate to each other.

@@ -4,7 +4,7 @@ mod environment;
 
 use super::in_environment::Current;
 use super::resolving::Resolving;
-use crate::args::{Global, Install, InstallOnly};
+use crate::args::{Global, Install, InstallOnly, LinkMode};
 use crate::diagnosis::Diagnosis;
 use crate::output::{Outcome, counts, packages};
 use crate::progress::Console;
@@ -83,6 +83,12 @@ impl Installing<'_> {
             jobs: args.jobs.unwrap_or(self.settings.cores),
             count_leftovers: self.global.verbose,
             flush: args.fsync,
+            link: match args.link_mode {
+                LinkMode::Auto => strata_store::LinkMode::Auto,
+                LinkMode::Copy => strata_store::LinkMode::Copy,
+                LinkMode::Hardlink => strata_store::LinkMode::Hardlink,
+                LinkMode::Reflink => strata_store::LinkMode::Reflink,
+            },
         };
         let summary = install::execute(plan, resolved, mirrors, site, &options, console)?;
         if self.global.verbose {

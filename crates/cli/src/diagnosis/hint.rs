@@ -9,7 +9,7 @@ use strata_spec::AbstractSpec;
 use strata_spec::lockfile::InvalidLockfile;
 use strata_store::removal::RemovalError;
 use strata_store::stage::StageError;
-use strata_store::{AccessError, LockError, StoreError};
+use strata_store::{AccessError, FileCacheError, LockError, StoreError};
 
 /// What to do about it, where there is something to do that the message does not say.
 pub(super) fn of(error: &Error) -> Option<String> {
@@ -127,6 +127,9 @@ pub(super) fn of(error: &Error) -> Option<String> {
             "install them: `spack -e ENV install`, or `strata install /HASH` if a cache has them"
         }
         Error::NothingInstalled { .. } => "see what is installed with `strata find -l`",
+        Error::FileCache(FileCacheError::Unsupported { .. }) => {
+            "have both on one file system that can, or use --link-mode copy, or auto, which copies where it has to"
+        }
         Error::Panicked => "please report it with the command you ran",
         Error::OtherPadding { .. } => {
             "leave out --padded-length, which is for new install trees, or name another --store"

@@ -26,6 +26,7 @@ mod image_inspect;
 mod in_environments;
 mod journal;
 mod kill;
+mod link_modes;
 mod load;
 mod load_like_spack;
 mod login;

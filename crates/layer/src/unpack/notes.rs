@@ -70,10 +70,12 @@ pub struct FileNote {
     pub size: u64,
     /// Time of the last modification: seconds since 1970, and nanoseconds.
     pub modified: (i64, u32),
-    /// Whether its first line is a `#!` line that some kernels would cut.
-    pub(crate) long_shebang: bool,
+    /// Whether contents, time, mode and owner are those that it was unpacked with.
+    pub as_unpacked: bool,
     /// Whether it has other names.
     pub(crate) shared: bool,
+    /// Whether its first line is a `#!` line that some kernels would cut.
+    pub(crate) long_shebang: bool,
     /// The first bytes of a file in a `__pycache__`.
     pub(crate) bytecode: Option<Box<[u8; BYTECODE_HEADER]>>,
 }
@@ -84,8 +86,9 @@ impl FileNote {
             sha1,
             size: u64::try_from(stat.st_size).unwrap_or_default(),
             modified: (stat.st_mtime, stat.st_mtime_nsec as u32),
-            long_shebang,
+            as_unpacked: true,
             shared: false,
+            long_shebang,
             bytecode: None,
         }
     }
@@ -203,14 +206,28 @@ impl Notes {
     pub(crate) fn rewritten(&mut self, number: usize, stat: &Stat, sha1: [u8; 20], long_shebang: bool) {
         if let Noted::File(note) = &mut self.notes[number].noted {
             let (shared, bytecode) = (note.shared, note.bytecode.take());
-            *note = FileNote { shared, bytecode, ..FileNote::new(stat, sha1, long_shebang) };
+            *note =
+                FileNote { as_unpacked: false, shared, bytecode, ..FileNote::new(stat, sha1, long_shebang) };
         }
     }
 
     /// The file with this number has been given another time.
     pub(crate) fn dated(&mut self, number: usize, modified: (i64, u32)) {
         if let Noted::File(note) = &mut self.notes[number].noted {
-            note.modified = modified;
+            (note.modified, note.as_unpacked) = (modified, false);
+        }
+    }
+
+    /// Calls `replace` with each regular file that has one name: it may put another file with the same contents, mode and
+    /// owner in its place, and says when that was modified last.
+    pub fn replace_files(&mut self, mut replace: impl FnMut(&Path, Owned, &FileNote) -> Option<(i64, u32)>) {
+        for Note { path, owned, noted } in &mut self.notes {
+            if let Noted::File(file) = noted
+                && !file.shared
+                && let Some(modified) = replace(path, *owned, file)
+            {
+                file.modified = modified;
+            }
         }
     }
 
@@ -227,7 +244,13 @@ impl Notes {
         for note in &mut self.notes {
             let place = place(&note.path);
             match rustix::fs::lstat(&place) {
-                Ok(stat) => note.owned = Owned::from_stat(&stat),
+                Ok(stat) => {
+                    let owned = Owned::from_stat(&stat);
+                    if let Noted::File(file) = &mut note.noted {
+                        file.as_unpacked &= owned == note.owned;
+                    }
+                    note.owned = owned;
+                }
                 Err(errno) => return Err((place, errno.into())),
             }
         }

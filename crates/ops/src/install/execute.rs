@@ -15,7 +15,7 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use strata_spec::{DagHash, NodeSource, closure};
-use strata_store::{FileSystem, StageArea, Store, clean_stale, install_sbang};
+use strata_store::{FileCache, FileSystem, StageArea, Store, clean_stale, install_sbang};
 
 /// What everybody works with.
 pub(super) struct Context<'c> {
@@ -23,6 +23,8 @@ pub(super) struct Context<'c> {
     pub(super) site: &'c Site,
     pub(super) prefixes: &'c HashMap<DagHash, PathBuf>,
     pub(super) area: &'c StageArea,
+    /// The files that packages share, if they are to.
+    pub(super) files: Option<&'c FileCache>,
     /// What is to be flushed before anything is recorded, if contents are to be.
     pub(super) file_system: Option<&'c FileSystem>,
     pub(super) downloads: &'c Downloads<'c>,
@@ -60,11 +62,13 @@ pub fn execute(
     install_sbang(root)?;
     let file_system = options.flush.then(|| FileSystem::open(root.root())).transpose()?;
     let area = StageArea::open(&store)?;
+    let files = FileCache::open(root, &area, options.link)?;
     let context = Context {
         store: &store,
         site,
         prefixes: &plan.prefixes,
         area: &area,
+        files: files.as_ref(),
         file_system: file_system.as_ref(),
         downloads: &downloads,
         here: &here,

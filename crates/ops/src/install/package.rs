@@ -1,8 +1,9 @@
 //! One package: fetched, extracted into a staging directory and relocated there, ready to appear.
 
-use super::InstallOptions;
 use super::downloads::Downloads;
+use super::execute::Context;
 use super::plan::PlannedInstall;
+use super::share;
 use crate::error::Error;
 use crate::origin::Origin;
 use std::collections::HashMap;
@@ -17,9 +18,7 @@ use strata_oci::Digest;
 use strata_spec::DagHash;
 use strata_store::prefix_state::{PrefixState, prefix_state};
 use strata_store::stage::{METADATA_DIRECTORY, SPEC_FILE, STAGED_SPEC_FILE, StagedPrefix, finish_name};
-use strata_store::{
-    KnownKind, KnownPath, LockGuard, StageArea, Store, StoreRoot, write_known_install_manifest,
-};
+use strata_store::{KnownKind, KnownPath, LockGuard, StageArea, Store, write_known_install_manifest};
 
 /// Where everything is here: what relocation maps old prefixes to.
 #[derive(Debug)]
@@ -74,12 +73,10 @@ fn fetch(
 /// Stages one package. The caller holds its lock and has seen that it is not installed.
 pub(super) fn stage(
     planned: &PlannedInstall,
-    downloads: &Downloads<'_>,
-    here: &Here,
-    (store, area): (&StoreRoot, &StageArea),
-    options: &InstallOptions,
+    context: &Context<'_>,
     lock: LockGuard,
 ) -> Result<Staged, Error> {
+    let Context { downloads, here, options, area, .. } = *context;
     let label = planned.label();
     let stage = area.stage(&planned.hash)?;
     let root = stage.path();
@@ -110,6 +107,9 @@ pub(super) fn stage(
         };
         notes.look_at_owners(staged).map_err(|(path, error)| Error::io(&path, error))?;
     }
+    if let Some(files) = context.files {
+        share::share(files, root, &mut notes);
+    }
     // The manifest has the modes in it, but for its own.
     // What the layer had under the staged name of the spec file is gone since that was renamed.
     let staged_spec = Path::new(METADATA_DIRECTORY).join(STAGED_SPEC_FILE);
@@ -118,7 +118,7 @@ pub(super) fn stage(
     if let Some(access) = &planned.access {
         access.apply(&metadata.join("install_manifest.json"))?;
     }
-    crate::load::keep(store, &planned.hash, &planned.place.environment)?;
+    crate::load::keep(context.store.root(), &planned.hash, &planned.place.environment)?;
     let cache = downloads.mirror(planned).repository.url().to_string();
     let diff_id = Digest::from_sha256(unpacked.diff_id);
     let origin = Origin::of(&planned.hash, &cache, &planned.place.layer, diff_id, &unpacked.build_info);

@@ -135,7 +135,6 @@ impl Context<'_> {
             return Ok(None);
         }
         self.reporter.event(Event::Started(Action::Install, &planned.label()));
-        let places = (self.store.root(), self.area);
-        package::stage(planned, self.downloads, self.here, places, self.options, guard).map(Some)
+        package::stage(planned, self, guard).map(Some)
     }
 }
