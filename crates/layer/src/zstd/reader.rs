@@ -16,6 +16,7 @@ use std::io::{self, BufRead, Read};
 
 use bytes::Bytes;
 use thiserror::Error;
+use zstd::zstd_safe::get_error_name;
 
 use super::frame::{self, MAX_WINDOW, Next};
 use crate::blocks::Blocks;
@@ -81,15 +82,33 @@ pub enum ZstdError {
         /// The number of the dictionary.
         dictionary: u64,
     },
+    /// The system has no memory for what decompresses a frame.
+    #[error("there is no memory to decompress the zstd frame at byte {offset}")]
+    NoMemory {
+        /// Where the frame starts.
+        offset: u64,
+    },
     /// A thread that decompresses is gone, or the reader is used after it reported an error.
     #[error("decompressing stopped earlier")]
     Stopped,
 }
 
+/// What zstd returns when it gets no memory: the negative of its `ZSTD_error_memory_allocation`.
+const NO_MEMORY: usize = 64_usize.wrapping_neg();
+
 impl ZstdError {
+    /// What zstd says of the frame that starts at `offset`.
+    fn of_code(code: usize, offset: u64) -> Self {
+        match code {
+            NO_MEMORY => Self::NoMemory { offset },
+            _ => Self::Corrupt { offset, reason: get_error_name(code).to_owned() },
+        }
+    }
+
     pub(super) fn into_io(self) -> io::Error {
         let kind = match self {
             Self::Truncated { .. } => io::ErrorKind::UnexpectedEof,
+            Self::NoMemory { .. } => io::ErrorKind::OutOfMemory,
             Self::Stopped => io::ErrorKind::Other,
             _ => io::ErrorKind::InvalidData,
         };
@@ -111,8 +130,10 @@ pub(crate) struct FrameReader<R> {
     in_flight: VecDeque<Decoding>,
     /// Bytes of what is in flight.
     held: usize,
-    /// Within a frame that is not decompressed whole.
+    /// What decompresses frames that are not decompressed whole.
     streaming: Option<Streaming>,
+    /// Within such a frame.
+    is_streaming: bool,
     frames: u64,
     ended: bool,
     failed: bool,
@@ -131,6 +152,7 @@ impl<R: Read> FrameReader<R> {
             in_flight: VecDeque::new(),
             held: 0,
             streaming: None,
+            is_streaming: false,
             frames: 0,
             ended: false,
             failed: false,
@@ -143,11 +165,13 @@ impl<R: Read> FrameReader<R> {
             let block = if let Some(decoding) = self.in_flight.pop_front() {
                 self.held -= decoding.held();
                 decoding.wait(self.pool.as_mut())?
-            } else if let Some(streaming) = &mut self.streaming {
+            } else if self.is_streaming
+                && let Some(streaming) = &mut self.streaming
+            {
                 match streaming.next(&mut self.source)? {
                     Some(block) => block,
                     None => {
-                        self.streaming = None;
+                        self.is_streaming = false;
                         continue;
                     }
                 }
@@ -164,10 +188,10 @@ impl<R: Read> FrameReader<R> {
     fn read_ahead(&mut self) -> io::Result<()> {
         let wanted = match self.threads {
             0 | 1 => 1,
-            threads => (2 * threads).min(MAX_IN_FLIGHT),
+            threads => threads.saturating_mul(2).min(MAX_IN_FLIGHT),
         };
         while !self.ended
-            && self.streaming.is_none()
+            && !self.is_streaming
             && self.in_flight.len() < wanted
             && (self.in_flight.is_empty() || self.held + MAX_LENGTH + MAX_CONTENT as usize <= MAX_HELD)
         {
@@ -193,7 +217,11 @@ impl<R: Read> FrameReader<R> {
                 _ => None,
             };
             let Some((content, length)) = whole else {
-                self.streaming = Some(Streaming::start(offset)?);
+                match &mut self.streaming {
+                    Some(streaming) => streaming.begin(offset),
+                    none => *none = Some(Streaming::new(offset)?),
+                }
+                self.is_streaming = true;
                 return Ok(());
             };
             if self.threads > 1 && self.pool.is_none() {

@@ -5,9 +5,13 @@ use std::thread::{self, JoinHandle};
 
 use bytes::Bytes;
 use crossbeam_channel::{Receiver, Sender, bounded};
-use zstd::zstd_safe::{DCtx, get_error_name};
+use zstd::zstd_safe::DCtx;
 
 use super::ZstdError;
+
+/// The most bytes of buffers that are kept for the next frames: frames of all sizes may take turns, and each buffer is as
+/// large as the largest that was in it.
+pub(super) const MAX_SPARE: usize = 8 << 20;
 
 /// What one thread needs to decompress whole frames.
 pub(super) struct FrameDecoder {
@@ -21,12 +25,14 @@ impl FrameDecoder {
 
     /// Decompresses a frame of which `content` bytes are to come out.
     fn decode(&mut self, frame: &[u8], content: usize, offset: u64) -> Result<Bytes, ZstdError> {
-        let corrupt = |reason: &str| ZstdError::Corrupt { offset, reason: reason.to_owned() };
         let mut block = Vec::with_capacity(content);
         match self.context.decompress(&mut block, frame) {
             Ok(length) if length == content => Ok(block.into()),
-            Ok(_) => Err(corrupt("it does not have the length that its header says")),
-            Err(code) => Err(corrupt(get_error_name(code))),
+            Ok(_) => {
+                let reason = "it does not have the length that its header says".to_owned();
+                Err(ZstdError::Corrupt { offset, reason })
+            }
+            Err(code) => Err(ZstdError::of_code(code, offset)),
         }
     }
 }
@@ -60,7 +66,7 @@ impl Decoding {
         }
         Self::Done(match decoder {
             Some(decoder) => decoder.decode(frame, content, offset),
-            None => Err(ZstdError::Stopped),
+            None => Err(ZstdError::NoMemory { offset }),
         })
     }
 
@@ -80,7 +86,7 @@ impl Decoding {
                 Err(_) => Err(ZstdError::Stopped),
                 Ok(done) => {
                     if let Some(pool) = pool {
-                        pool.frames.push(done.frame);
+                        pool.keep(done.frame);
                     }
                     done.result
                 }
@@ -95,7 +101,7 @@ pub(super) struct Pool {
     jobs: Option<Sender<Job>>,
     threads: Vec<JoinHandle<()>>,
     /// Buffers to be used again.
-    frames: Vec<Vec<u8>>,
+    spare: Vec<Vec<u8>>,
 }
 
 impl Pool {
@@ -108,21 +114,34 @@ impl Pool {
                 thread::Builder::new().name("decompress".to_owned()).spawn(move || work(&waiting)).ok()
             })
             .collect();
-        (!threads.is_empty()).then(|| Self { jobs: Some(jobs), threads, frames: Vec::new() })
+        (!threads.is_empty()).then(|| Self { jobs: Some(jobs), threads, spare: Vec::new() })
     }
 
     /// Sends the frame that starts at the compressed byte `offset`, with `content` bytes in it, to be decompressed.
     pub(super) fn submit(&mut self, frame: &[u8], content: usize, offset: u64) -> Decoding {
         let (reply, receiver) = bounded(1);
-        let mut bytes = self.frames.pop().unwrap_or_default();
+        let mut bytes = self.spare.pop().unwrap_or_default();
         bytes.clear();
+        bytes.reserve_exact(frame.len());
         bytes.extend_from_slice(frame);
-        let held = bytes.len() + content;
+        let held = bytes.capacity() + content;
         // If no thread is left the reply's sender is dropped with the job, and waiting for it says so.
         if let Some(jobs) = &self.jobs {
             let _ = jobs.send(Job { frame: bytes, content, offset, reply });
         }
         Decoding::Sent(receiver, held)
+    }
+
+    /// Keeps a buffer for the next frame, unless that is too much to keep.
+    fn keep(&mut self, buffer: Vec<u8>) {
+        if self.spare_bytes() + buffer.capacity() <= MAX_SPARE {
+            self.spare.push(buffer);
+        }
+    }
+
+    /// Bytes of the buffers that wait for a frame.
+    pub(super) fn spare_bytes(&self) -> usize {
+        self.spare.iter().map(Vec::capacity).sum()
     }
 }
 
@@ -140,7 +159,7 @@ fn work(jobs: &Receiver<Job>) {
     for Job { frame, content, offset, reply } in jobs {
         let result = match &mut decoder {
             Some(decoder) => decoder.decode(&frame, content, offset),
-            None => Err(ZstdError::Stopped),
+            None => Err(ZstdError::NoMemory { offset }),
         };
         // The reader may be gone: nobody waits for this frame then.
         let _ = reply.send(Done { frame, result });

@@ -12,7 +12,7 @@ use crate::gzip::reader::source::Source;
 /// How much of a frame is decompressed at a time, in bytes.
 const BLOCK: usize = 256 << 10;
 
-/// The inside of a frame.
+/// The inside of one frame after another. What zstd allocates for one serves the next: a layer may be of millions.
 pub(super) struct Streaming {
     context: DCtx<'static>,
     /// Where the frame starts.
@@ -21,13 +21,19 @@ pub(super) struct Streaming {
 }
 
 impl Streaming {
-    /// The frame that starts at the compressed byte `offset`.
-    pub(super) fn start(offset: u64) -> io::Result<Self> {
-        let no_memory = || io::Error::from(io::ErrorKind::OutOfMemory);
+    /// To go on with the frame that starts at the compressed byte `offset`.
+    pub(super) fn new(offset: u64) -> io::Result<Self> {
+        let no_memory = || ZstdError::NoMemory { offset }.into_io();
         let mut context = DCtx::try_create().ok_or_else(no_memory)?;
         let limit = DParameter::WindowLogMax(MAX_WINDOW.ilog2());
         context.set_parameter(limit).map_err(|code| io::Error::other(get_error_name(code)))?;
         Ok(Self { context, offset, ended: false })
+    }
+
+    /// Goes on with the frame that starts at the compressed byte `offset`, after the end of another.
+    pub(super) fn begin(&mut self, offset: u64) {
+        self.offset = offset;
+        self.ended = false;
     }
 
     /// The next plain bytes; none at the end of the frame, of which nothing is left in `source` then.
@@ -38,10 +44,10 @@ impl Streaming {
             let mut input = InBuffer::around(source.fill_buf()?);
             let is_cut = input.src.is_empty();
             let before = output.pos();
-            let hint = self.context.decompress_stream(&mut output, &mut input).map_err(|code| {
-                let reason = get_error_name(code).to_owned();
-                ZstdError::Corrupt { offset: self.offset, reason }.into_io()
-            })?;
+            let hint = self
+                .context
+                .decompress_stream(&mut output, &mut input)
+                .map_err(|code| ZstdError::of_code(code, self.offset).into_io())?;
             let consumed = input.pos();
             source.consume(consumed);
             self.ended = hint == 0;
@@ -49,6 +55,8 @@ impl Streaming {
                 return Err(ZstdError::Truncated { offset: source.position() }.into_io());
             }
         }
+        // Whoever keeps a few bytes of it keeps all of its memory.
+        block.shrink_to_fit();
         Ok((!block.is_empty()).then(|| block.into()))
     }
 }

@@ -3,6 +3,7 @@ use std::num::NonZeroUsize;
 
 use proptest::prelude::*;
 
+use super::pool::MAX_SPARE;
 use super::*;
 use crate::compression::Method;
 use crate::gzip::writer::{CompressorPool, MemberWriter};
@@ -14,6 +15,18 @@ fn sample(size: usize) -> Vec<u8> {
     let mut next = || {
         state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (state >> 58) as u8
+    };
+    (0..size).map(|_| next()).collect()
+}
+
+/// Bytes that do not compress.
+fn noise(size: usize) -> Vec<u8> {
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
     };
     (0..size).map(|_| next()).collect()
 }
@@ -215,6 +228,98 @@ fn what_is_held_is_bounded_whatever_frames_say() {
         assert!(reader.in_flight.len() <= MAX_IN_FLIGHT);
     }
     assert_eq!((total, reader.held), (64 * MAX_CONTENT, 0));
+}
+
+#[test]
+fn buffers_of_large_frames_do_not_pile_up() {
+    // Each round grows another few of the buffers that small frames brought into use.
+    let large = zstd::bulk::compress(&noise(MAX_CONTENT as usize), 1).unwrap();
+    assert!(large.len() > MAX_CONTENT as usize);
+    let small = zstd::bulk::compress(b"small", 1).unwrap();
+    let round = [&small.repeat(MAX_IN_FLIGHT - 1)[..], &large].concat();
+    let stream = round.repeat(8);
+    let mut reader = FrameReader::new(&stream[..], 64);
+    let mut total = 0;
+    while let Some(block) = reader.next_block().unwrap() {
+        total += block.len() as u64;
+        let spare = reader.pool.as_ref().unwrap().spare_bytes();
+        assert!(spare <= MAX_SPARE && reader.held <= MAX_HELD, "{spare}, {}", reader.held);
+    }
+    assert_eq!(total, 8 * (MAX_CONTENT + 5 * (MAX_IN_FLIGHT as u64 - 1)));
+}
+
+#[test]
+fn a_streamed_block_takes_no_more_memory_than_its_bytes() {
+    let stream =
+        [zstd::encode_all(&b"few"[..], 1).unwrap(), zstd::encode_all(&b"bytes"[..], 1).unwrap()].concat();
+    let mut reader = FrameReader::new(&stream[..], 1);
+    for expected in [&b"few"[..], b"bytes"] {
+        let block = reader.next_block().unwrap().unwrap();
+        assert_eq!(block, expected);
+        let block = block.try_into_mut().unwrap();
+        assert!(block.capacity() < 64, "{}", block.capacity());
+    }
+    assert!(reader.next_block().unwrap().is_none());
+}
+
+#[test]
+fn frames_that_are_streamed_are_told_apart() {
+    let good = zstd::encode_all(&sample(1000)[..], 3).unwrap();
+    let mut damaged = good.clone();
+    // The last block of the frame becomes one of the type that there is not.
+    damaged[6] |= 6;
+    let stream = [&good[..], &good, &damaged].concat();
+    let error = read(&stream, 2).unwrap_err();
+    assert!(error.starts_with(&format!("the zstd frame at byte {} is corrupt: ", 2 * good.len())), "{error}");
+}
+
+#[test]
+fn want_of_memory_is_not_taken_for_damage() {
+    let error = ZstdError::of_code(NO_MEMORY, 5);
+    assert_eq!(get_error_name(NO_MEMORY), "Allocation error : not enough memory");
+    assert_eq!(error.to_string(), "there is no memory to decompress the zstd frame at byte 5");
+    assert_eq!(error.into_io().kind(), io::ErrorKind::OutOfMemory);
+}
+
+/// Frames without anything in them, and others to be skipped, again and again and without an end.
+struct Endless {
+    round: Vec<u8>,
+    at: usize,
+    left: usize,
+}
+
+impl Read for Endless {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        if self.left == 0 {
+            return Err(io::Error::other("that is all that the manifest promised"));
+        }
+        let length = into.len().min(self.round.len() - self.at).min(self.left);
+        into[..length].copy_from_slice(&self.round[self.at..self.at + length]);
+        self.at = (self.at + length) % self.round.len();
+        self.left -= length;
+        Ok(length)
+    }
+}
+
+#[test]
+fn frames_with_nothing_in_them_hold_nothing() {
+    let empty = zstd::bulk::compress(b"", 1).unwrap();
+    let streamed = zstd::encode_all(&b""[..], 1).unwrap();
+    // A window of 128 MiB, and nothing in it.
+    let wide = [0x28, 0xb5, 0x2f, 0xfd, 0, 17 << 3, 1, 0, 0];
+    let round = [&skippable(b"nothing")[..], &empty, &skippable(b""), &streamed, &wide].concat();
+    let mut reader = FrameReader::new(Endless { round, at: 0, left: 200_000 }, 4);
+    let error = reader.next_block().unwrap_err();
+    assert_eq!(error.to_string(), "that is all that the manifest promised");
+    assert!(reader.held < 1 << 20 && reader.in_flight.len() <= MAX_IN_FLIGHT);
+    // The longest that there can be, of which little is there.
+    let mut long = skippable(b"");
+    long[4..].fill(0xff);
+    long.extend([0; 1000]);
+    assert_eq!(
+        read(&long, 2),
+        Err("the zstd stream is cut short: it ends at byte 1008, within a frame".to_owned())
+    );
 }
 
 /// Gives some bytes, then an error instead of the end.
