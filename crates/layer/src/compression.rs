@@ -1,7 +1,7 @@
 //! How a layer is compressed: the choice when one is written, and finding out when one is read.
 //!
-//! gzip is what every reader takes, and the default. zstd is smaller and faster on both sides; strata reads it, and so do
-//! Docker, podman, skopeo, and Spack where it runs on Python 3.14. A plain tar costs nothing but bytes, for caches that lie
+//! gzip is what every reader takes, and the default. zstd is for caches whose readers are known: strata reads it, and so do
+//! Docker from version 23, podman, skopeo, and Spack where it runs on Python 3.14. A plain tar costs nothing but bytes, for caches that lie
 //! on a disk which compresses by itself.
 
 mod block;
