@@ -11,8 +11,8 @@
 //! Inputs are made outside of what is counted, and are the same each time. Only the thread that calls is counted, but for
 //! [`member_compression`], where others do the work: that counts the whole process, making its input included.
 
-// The macros make items that are public.
-#![allow(missing_docs)]
+// The macros make items that are public, and end the process.
+#![allow(missing_docs, clippy::exit)]
 
 mod inputs;
 
