@@ -278,13 +278,17 @@ fn claim(directory: &Path, by_lock: bool) -> Result<Option<LockGuard>, StageErro
     let lock_file = directory.join(LOCK);
     let is_missing = |error: &io::Error| error.kind() == io::ErrorKind::NotFound;
     let owner = match std::fs::read(&lock_file) {
-        // Killed before it got there. With a lock file it can be told who is at it.
-        Err(error) if is_missing(&error) => {
+        Err(error) if is_missing(&error) => Vec::new(),
+        other => other.map_err(failed("read", &lock_file))?,
+    };
+    let owner = match owner.is_empty() {
+        // Killed before it had written who it was. With a lock file it can be told who is at it.
+        true => {
             let owner = hostname().into_bytes();
             std::fs::write(&lock_file, &owner).map_err(failed("write", &lock_file))?;
             owner
         }
-        other => other.map_err(failed("read", &lock_file))?,
+        false => owner,
     };
     let modified = lock_file.metadata().and_then(|m| m.modified()).unwrap_or(SystemTime::UNIX_EPOCH);
     let is_old = modified.elapsed().is_ok_and(|age| age > FOREIGN_AGE);

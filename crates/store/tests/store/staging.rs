@@ -176,6 +176,10 @@ fn what_a_killed_process_left_is_removed_and_what_a_running_one_needs_is_not() {
     // One killed before it had its lock file.
     std::fs::create_dir_all(area_of(store.root()).join("run.x")).unwrap();
     assert_eq!(clean_stale(&store).unwrap(), 1);
+    // Or before it had written anything into it.
+    std::fs::create_dir_all(area_of(store.root()).join("run.x")).unwrap();
+    std::fs::write(area_of(store.root()).join("run.x/lock"), "").unwrap();
+    assert_eq!(clean_stale(&store).unwrap(), 1);
     assert!(!area_of(store.root()).exists());
 }
 
