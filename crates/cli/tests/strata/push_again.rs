@@ -181,6 +181,41 @@ fn a_cache_that_is_gone_is_no_failure() {
 }
 
 #[test]
+fn a_layer_that_is_damaged_is_not_passed_on() {
+    let here = Installed::new();
+    let first = here.push(&here.world.layout("again"), &[]);
+    let (_, layer) = here.layers(&first).into_iter().find(|(name, _)| name == "hello").unwrap();
+    let blob = here.world.path("cache").join("blobs/sha256").join(layer.strip_prefix("sha256:").unwrap());
+    let mut bytes = std::fs::read(&blob).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::remove_file(&blob).unwrap();
+    std::fs::write(&blob, bytes).unwrap();
+    let third = here.world.layout("third");
+    let ran = here.run(&third, &["-v"]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(ran.stderr.contains("packing what came from") && ran.stderr.contains(&layer), "{}", ran.stderr);
+    let summary = ran.json()["result"]["push"].clone();
+    assert!(!names(&summary["reused"]).contains(&"hello".to_owned()), "{summary}");
+    let there = here.world.path("t");
+    let ran = install(&here.world, &there, &third, "hello");
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
+fn a_cache_that_lost_its_layers_gets_them_again() {
+    let here = Installed::new();
+    // The same URL, and nothing is there any more.
+    std::fs::remove_dir_all(here.world.path("cache")).unwrap();
+    let ran = here.run(&here.cache, &[]);
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+    assert!(names(&ran.json()["result"]["push"]["reused"]).is_empty());
+    let there = here.world.path("t");
+    let ran = install(&here.world, &there, &here.cache, "hello");
+    assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+}
+
+#[test]
 fn force_writes_anew_what_is_there_and_packs_no_more_for_that() {
     let here = Installed::new();
     let again = here.world.layout("again");

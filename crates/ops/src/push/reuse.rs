@@ -18,7 +18,7 @@ use crate::run_environment::Cached;
 use std::collections::{HashMap, HashSet};
 use std::convert::Infallible;
 use strata_layer::compression::Compression;
-use strata_oci::{Repository, copy_blob};
+use strata_oci::{Descriptor, Location, Repository, copy_blob};
 use strata_spec::{DagHash, Database, Node, NodeSource, closure};
 use strata_store::StoreRoot;
 
@@ -154,7 +154,8 @@ fn bring(
     to: &dyn Repository,
     reporter: &dyn Reporter,
 ) -> Option<LayerInfo> {
-    match copy_blob(from, to, &origin.descriptor()) {
+    let layer = origin.descriptor();
+    match verified_in_place(from, to, &layer).and_then(|()| copy_blob(from, to, &layer)) {
         Ok(_) => Some(origin.layer()),
         Err(error) => {
             let reason = crate::error::chain(&error);
@@ -164,6 +165,26 @@ fn bring(
             None
         }
     }
+}
+
+/// Reads a layer whose bytes nobody else looks at: between directories it gets a second name only. Of a cache that the package
+/// goes back to, it is asked whether it has the layer still.
+fn verified_in_place(
+    from: &dyn Repository,
+    to: &dyn Repository,
+    layer: &Descriptor,
+) -> Result<(), strata_oci::Error> {
+    let is_directory = |it: &dyn Repository| matches!(it.url().location(), Location::Layout { .. });
+    if is_directory(from) && is_directory(to) {
+        let location = || format!("{} {}", from.url(), layer.digest);
+        let read = std::io::copy(&mut from.blob(layer)?, &mut std::io::sink());
+        return read.map(drop).map_err(|error| strata_oci::Error::from_read(error, &location()));
+    }
+    if from.url() == to.url() && from.blob_size(&layer.digest)? != Some(layer.size) {
+        let location = from.url().to_string();
+        return Err(strata_oci::Error::NoSuchBlob { location, digest: layer.digest });
+    }
+    Ok(())
 }
 
 impl Unchanged {
