@@ -1,40 +1,58 @@
 //! Whether an installed package is still what was installed, told by `stat` alone: no file is opened.
 //!
 //! Whoever edits, adds, removes, renames, links or replaces something makes the system stamp the file, or the directory that
-//! it is in, with the time of the change (`st_ctime`), which nobody can set. So what was changed after an installation was
-//! noted has something in it that is younger than the note. What cannot be seen is an edit within the same tick of the
-//! system's clock (at most ten milliseconds), or one while the clock of the machine was set back.
+//! it is in, with the time of the change (`st_ctime`), which nobody can set. So a prefix that was
+//! changed later has something in it that is younger than the last step of its installation, which gives the spec file its name.
+//! The note is not written before the clock that files are stamped by has gone on since: from then on no edit is missed. What
+//! cannot be seen is an edit while the clock of the machine was set back.
 
 use serde::{Deserialize, Serialize};
 use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use strata_store::stage::{METADATA_DIRECTORY, SPEC_FILE};
 
 /// Which directory a package was installed as.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Installation {
     prefix: PathBuf,
     inode: u64,
+    /// When the last step of the installation was: seconds since 1970, and nanoseconds.
+    ended: (i64, i64),
 }
 
 impl Installation {
-    /// What is at `prefix` now.
+    /// What is at `prefix` now, where it was put just before.
     pub(crate) fn at(prefix: &Path) -> io::Result<Self> {
-        Ok(Self { prefix: prefix.to_owned(), inode: fs::symlink_metadata(prefix)?.ino() })
+        let found = fs::symlink_metadata(prefix)?;
+        let metadata = prefix.join(METADATA_DIRECTORY);
+        let last_steps = [metadata.join(SPEC_FILE), metadata];
+        let last_steps = last_steps.iter().filter_map(|path| fs::symlink_metadata(path).ok());
+        let ended = last_steps.map(|step| changed(&step)).fold(changed(&found), Ord::max);
+        Ok(Self { prefix: prefix.to_owned(), inode: found.ino(), ended })
     }
 
-    /// Whether it is at `prefix` still, with nothing in it that is younger than `note`, a file that was written when all of
-    /// it was there. What cannot be looked at may have changed.
-    pub(crate) fn is_unchanged(&self, prefix: &Path, note: &Metadata) -> bool {
-        let is_same = Self::at(prefix).is_ok_and(|found| found == *self);
-        is_same && none_younger(prefix, (note.mtime(), note.mtime_nsec())).unwrap_or(false)
+    /// Whether what is changed once `note`, a file of the same file system, is written gets a later time than the installation has.
+    pub(crate) fn is_before(&self, note: &Metadata) -> bool {
+        self.ended < (note.mtime(), note.mtime_nsec())
     }
+
+    /// Whether it is at `prefix` still, with nothing in it that is younger. What cannot be looked at may have changed.
+    pub(crate) fn is_unchanged(&self, prefix: &Path) -> bool {
+        let inode = fs::symlink_metadata(prefix).map(|found| found.ino());
+        let is_same = prefix == self.prefix && inode.is_ok_and(|inode| inode == self.inode);
+        is_same && none_younger(prefix, self.ended).unwrap_or(false)
+    }
+}
+
+fn changed(metadata: &Metadata) -> (i64, i64) {
+    (metadata.ctime(), metadata.ctime_nsec())
 }
 
 /// Whether nothing in the tree was changed after `time`: seconds since 1970, and nanoseconds.
 fn none_younger(root: &Path, time: (i64, i64)) -> io::Result<bool> {
-    let is_younger = |metadata: &Metadata| (metadata.ctime(), metadata.ctime_nsec()) > time;
+    let is_younger = |metadata: &Metadata| changed(metadata) > time;
     if is_younger(&fs::symlink_metadata(root)?) {
         return Ok(false);
     }
@@ -59,20 +77,20 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
-    use std::time::Duration;
+    use crate::origin::write_after;
 
-    /// A prefix, what was installed there, and a file written after that.
-    fn installed(scratch: &Path) -> (PathBuf, Installation, Metadata) {
+    /// A prefix, and what was installed there and noted.
+    fn installed(scratch: &Path) -> (PathBuf, Installation) {
         let prefix = scratch.join("x-1");
         fs::create_dir_all(prefix.join("bin")).unwrap();
         fs::write(prefix.join("bin/x"), "x").unwrap();
         fs::write(prefix.join("bin/y"), "y").unwrap();
+        // The last step.
+        fs::create_dir(prefix.join(METADATA_DIRECTORY)).unwrap();
+        fs::write(prefix.join(METADATA_DIRECTORY).join(SPEC_FILE), "{}").unwrap();
         let installation = Installation::at(&prefix).unwrap();
-        let note = scratch.join("note");
-        fs::write(&note, "").unwrap();
-        // Longer than a tick of the clock that files are stamped by.
-        std::thread::sleep(Duration::from_millis(30));
-        (prefix, installation, fs::metadata(note).unwrap())
+        write_after(&scratch.join("note"), b"", &installation).unwrap();
+        (prefix, installation)
     }
 
     #[test]
@@ -99,23 +117,24 @@ mod tests {
                 fs::create_dir(prefix).unwrap();
             }),
         ];
-        for (what, change) in changes {
+        // Often, for an edit in the same tick of the clock is seen now and then without waiting for the next.
+        for (what, change) in changes.iter().cycle().take(8 * changes.len()) {
             let scratch = tempfile::tempdir().unwrap();
-            let (prefix, installation, note) = installed(scratch.path());
-            assert!(installation.is_unchanged(&prefix, &note), "before {what}");
+            let (prefix, installation) = installed(scratch.path());
+            assert!(installation.is_unchanged(&prefix), "before {what}");
             change(&prefix.join("bin"));
-            assert!(!installation.is_unchanged(&prefix, &note), "{what}");
+            assert!(!installation.is_unchanged(&prefix), "{what}");
         }
     }
 
     #[test]
     fn reading_is_no_change_and_a_prefix_that_is_gone_is_one() {
         let scratch = tempfile::tempdir().unwrap();
-        let (prefix, installation, note) = installed(scratch.path());
+        let (prefix, installation) = installed(scratch.path());
         fs::read(prefix.join("bin/x")).unwrap();
-        assert!(installation.is_unchanged(&prefix, &note));
-        assert!(!installation.is_unchanged(&scratch.path().join("other"), &note));
+        assert!(installation.is_unchanged(&prefix));
+        assert!(!installation.is_unchanged(&scratch.path().join("other")));
         fs::remove_dir_all(&prefix).unwrap();
-        assert!(!installation.is_unchanged(&prefix, &note));
+        assert!(!installation.is_unchanged(&prefix));
     }
 }

@@ -2,8 +2,8 @@
 //! takes that layer and packs nothing.
 //!
 //! `<root>/.spack-db/strata-origin/HASH.json` has the layer, where it was found, and the prefixes that its files name. It is
-//! written once the package is in its place and recorded, and holds for as long as nothing in the prefix is younger than it
-//! ([`Installation`]). Not in the prefix: what is there is what was in the layer. Spack passes over the directory. A file
+//! written once the package is in its place and recorded, and holds for as long as nothing in the prefix is younger than
+//! that ([`Installation`]). Not in the prefix: what is there is what was in the layer. Spack passes over the directory. A file
 //! without a package, or with another one, does no harm: it does not hold for it.
 
 use crate::error::Error;
@@ -11,8 +11,10 @@ use crate::image::assemble::LayerInfo;
 use crate::installation::Installation;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
-use std::io::Read;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 use strata_layer::BuildInfo;
 use strata_oci::{Descriptor, Digest};
 use strata_spec::DagHash;
@@ -21,6 +23,8 @@ use strata_store::StoreRoot;
 const DIRECTORY: &str = "strata-origin";
 /// The shape of the files. Others are passed over.
 const SCHEMA: u32 = 1;
+/// Milliseconds to wait for the clock of a file system to go on, at most: its tick is ten at most where it is local.
+const ATTEMPTS: usize = 50;
 
 /// Where a package came from.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,18 +100,31 @@ pub(crate) fn keep(root: &StoreRoot, hash: &DagHash, prefix: &Path, origin: Orig
     fs::create_dir_all(directory).map_err(|error| Error::io(directory, error))?;
     // In whole or not at all.
     let temporary = path.with_extension("json.new");
-    fs::write(&temporary, bytes).map_err(|error| Error::io(&temporary, error))?;
+    write_after(&temporary, &bytes, &kept.installation).map_err(|error| Error::io(&temporary, error))?;
     fs::rename(&temporary, &path).map_err(|error| Error::io(&path, error))
+}
+
+/// Writes a note, again until the clock that files are stamped by has gone on since the installation: what is edited after
+/// that can be told from what was installed. Recording packages mostly takes longer than a tick of it.
+pub(crate) fn write_after(path: &Path, bytes: &[u8], installation: &Installation) -> io::Result<()> {
+    for _ in 0..ATTEMPTS {
+        fs::write(path, bytes)?;
+        if installation.is_before(&fs::metadata(path)?) {
+            return Ok(());
+        }
+        thread::sleep(Duration::from_millis(1));
+    }
+    fs::remove_file(path)?;
+    Err(io::Error::other("its file system stamps files too coarsely to tell what is changed later"))
 }
 
 /// Where the package that is at `prefix` came from, if that is known and it was not changed since.
 pub(crate) fn of_unchanged(root: &StoreRoot, hash: &DagHash, prefix: &Path) -> Option<Origin> {
     let mut file = File::open(file(root, hash)).ok()?;
-    let note = file.metadata().ok()?;
     let mut text = Vec::new();
     file.read_to_end(&mut text).ok()?;
     let kept = serde_json::from_slice(&text).ok().filter(|kept: &Kept| kept.schema == SCHEMA)?;
-    kept.installation.is_unchanged(prefix, &note).then_some(kept.origin)
+    kept.installation.is_unchanged(prefix).then_some(kept.origin)
 }
 
 /// Forgets a package that is removed. That it cannot be done is no reason to fail: see above.

@@ -176,9 +176,9 @@ fn verified_in_place(
 ) -> Result<(), strata_oci::Error> {
     let is_directory = |it: &dyn Repository| matches!(it.url().location(), Location::Layout { .. });
     if is_directory(from) && is_directory(to) {
-        let location = || format!("{} {}", from.url(), layer.digest);
         let read = std::io::copy(&mut from.blob(layer)?, &mut std::io::sink());
-        return read.map(drop).map_err(|error| strata_oci::Error::from_read(error, &location()));
+        let location = || format!("{} {}", from.url(), layer.digest);
+        return read.map(drop).map_err(|error| strata_oci::Error::from_read(error, location()));
     }
     if from.url() == to.url() && from.blob_size(&layer.digest)? != Some(layer.size) {
         let location = from.url().to_string();
