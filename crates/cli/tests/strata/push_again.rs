@@ -154,6 +154,49 @@ fn what_was_edited_is_packed_as_it_is_and_what_it_names_with_it() {
 }
 
 #[test]
+fn what_is_packed_on_top_of_what_came_as_it_was_is_warned_of() {
+    let here = Installed::new();
+    let again = here.world.layout("again");
+    let push = |flags: &[&str], package: &str| -> (Value, String) {
+        let start = ["--json", "--store", text(&here.root), "buildcache", "push"];
+        let ran = here.world.run(start.iter().chain(flags).chain(&[&*again, package]));
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        (ran.json()["result"]["push"].clone(), ran.stderr.clone())
+    };
+    let layer_of = |summary: &Value, package: &str| {
+        here.layers(summary).into_iter().find(|(name, _)| name == package).map(|(_, layer)| layer)
+    };
+    let (first, _) = push(&[], "greet");
+    assert!(names(&first["reused"]).contains(&"greet".to_owned()), "{first}");
+    // As if it had been built here, with what came from the cache.
+    std::fs::write(here.prefix("hello").join("built"), "here").unwrap();
+    let (second, said) = push(&[], "hello");
+    assert!(layer_of(&second, "hello").is_some() && layer_of(&second, "greet").is_none(), "{second}");
+    assert!(said.contains("is not going to run") && said.contains("it expects greet@"), "{said}");
+    let (third, said) = push(&["--force"], "hello");
+    assert!(!said.contains("is not going to run"), "{said}");
+    assert_ne!(layer_of(&third, "greet"), layer_of(&first, "greet"));
+}
+
+#[test]
+fn what_needs_something_that_was_packed_here_is_packed_too() {
+    let here = Installed::new();
+    let again = here.world.layout("again");
+    std::fs::write(here.prefix("greet").join("edited"), "by hand").unwrap();
+    let push = |package: &str| -> Value {
+        let ran =
+            here.world.run(["--json", "--store", text(&here.root), "buildcache", "push", &again, package]);
+        assert_eq!(ran.code, Some(0), "{}{}", ran.stdout, ran.stderr);
+        assert!(!ran.stderr.contains("is not going to run"), "{}", ran.stderr);
+        ran.json()["result"]["push"].clone()
+    };
+    assert!(names(&push("greet")["reused"]).is_empty());
+    let summary = push("hello");
+    assert_eq!(names(&summary["present"]), ["greet"], "{summary}");
+    assert!(!names(&summary["reused"]).contains(&"hello".to_owned()), "{summary}");
+}
+
+#[test]
 fn images_name_the_prefixes_that_their_layers_have() {
     let here = Installed::new();
     let again = here.world.layout("again");

@@ -144,12 +144,11 @@ fn prepare(
         to_push.iter().filter(|p| found.contains_key(&p.hash)).map(Planned::label).collect()
     };
     summary.resumed.extend(labels(&uploaded));
-    uploaded.extend(to_push.iter().filter_map(|p| Some((p.hash.clone(), p.in_cache.as_ref()?.layer))));
-    let unchanged = surroundings.unchanged(&roots)?;
-    let reused = surroundings.reuse(to_push, &uploaded, &unchanged);
-    summary.reused.extend(labels(&reused));
-    uploaded.extend(reused);
-
+    // A layer that is there is packed again only if it is asked for in another compression.
+    let is_right =
+        |layer: &LayerInfo| request.compression.is_none_or(|it| it.compression() == layer.compression);
+    let there = to_push.iter().filter_map(|p| Some((p.hash.clone(), p.in_cache.as_ref()?.layer)));
+    uploaded.extend(there.filter(|(_, layer)| is_right(layer)));
     let packed: HashSet<&DagHash> = to_push.iter().map(|planned| &planned.hash).collect();
     let mut unknown = closure(database, &roots).unwrap_or_default();
     // What is pushed by force may be there, with an environment that only its builder could tell.
@@ -162,15 +161,26 @@ fn prepare(
     });
     let found = found.unwrap_or_else(|never| match never {});
     known.extend(unknown.iter().zip(found).filter_map(|(node, found)| Some((node.hash.clone(), found?))));
+    let layers: HashMap<DagHash, LayerInfo> = known
+        .iter()
+        .filter(|(hash, _)| !packed.contains(hash))
+        .map(|(hash, package)| (hash.clone(), package.layer))
+        .collect();
+
+    let unchanged = surroundings.unchanged(&roots)?;
+    let reused = surroundings.reuse(to_push, &uploaded, &layers, &unchanged);
+    // What has to be where others expect it is packed although its layer is there.
+    uploaded.retain(|hash, layer| !unchanged.came_in(hash, layer) || reused.contains_key(hash));
+    let is_new =
+        |planned: &&Planned| reused.contains_key(&planned.hash) && !uploaded.contains_key(&planned.hash);
+    summary.reused.extend(to_push.iter().filter(is_new).map(Planned::label));
+    uploaded.extend(reused);
 
     let mut cached: HashMap<DagHash, Cached> =
         known.iter().map(|(hash, package)| (hash.clone(), package.environment.clone())).collect();
     for (hash, config) in unchanged.configs.iter().filter(|(_, config)| !config.says_nothing()) {
         cached.entry(hash.clone()).or_insert_with(|| config.clone());
     }
-    known.retain(|hash, _| !packed.contains(hash));
-    let layers: HashMap<DagHash, LayerInfo> =
-        known.into_iter().map(|(hash, package)| (hash, package.layer)).collect();
     let wanted = request.base.is_some() || request.tag.is_some();
     let in_images = layers.iter().chain(&uploaded).map(|(hash, layer)| (hash.clone(), *layer)).collect();
     let moved = unchanged.moved(&in_images, database);

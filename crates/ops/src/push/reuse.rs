@@ -63,11 +63,12 @@ impl Surroundings<'_> {
     }
 
     /// Sees to it that the repository has the layers of those packages that can be taken as they came, and says which these are.
-    /// `packed` are packages whose layers are there already, made of the prefixes here.
+    /// `uploaded` are layers of theirs that are there already, `in_cache` those of packages that are not pushed.
     pub(super) fn reuse(
         &self,
         to_push: &[Planned],
-        packed: &HashMap<DagHash, LayerInfo>,
+        uploaded: &HashMap<DagHash, LayerInfo>,
+        in_cache: &HashMap<DagHash, LayerInfo>,
         unchanged: &Unchanged,
     ) -> HashMap<DagHash, LayerInfo> {
         let closures: Vec<(&DagHash, Vec<&DagHash>)> = to_push
@@ -80,11 +81,16 @@ impl Surroundings<'_> {
             .collect();
         let mut candidates: HashSet<&DagHash> = closures.iter().map(|(hash, _)| *hash).collect();
         let compression = self.request.compression.unwrap_or_default().compression();
-        candidates.retain(|hash| !packed.contains_key(*hash) && unchanged.is_compressed(hash, compression));
-        let mut there: HashMap<DagHash, LayerInfo> = HashMap::new();
+        candidates.retain(|hash| match uploaded.get(*hash) {
+            Some(layer) => unchanged.came_in(hash, layer),
+            None => unchanged.is_compressed(hash, compression),
+        });
+        let there = uploaded.iter().filter(|(hash, _)| candidates.contains(hash));
+        let mut there: HashMap<DagHash, LayerInfo> =
+            there.map(|(hash, layer)| (hash.clone(), *layer)).collect();
         let mut caches: HashMap<&str, Option<Box<dyn Repository>>> = HashMap::new();
         loop {
-            self.agree(&closures, &mut candidates, unchanged);
+            self.agree(&closures, &mut candidates, in_cache, unchanged);
             let wanted: Vec<&DagHash> =
                 candidates.iter().copied().filter(|hash| !there.contains_key(*hash)).collect();
             let origins: Vec<&Origin> =
@@ -107,6 +113,7 @@ impl Surroundings<'_> {
             }
             if !lost {
                 there.retain(|hash, _| candidates.contains(hash));
+                self.warn_of_strangers(&closures, &candidates, in_cache, unchanged);
                 return there;
             }
         }
@@ -117,18 +124,21 @@ impl Surroundings<'_> {
         &self,
         closures: &[(&'h DagHash, Vec<&'h DagHash>)],
         candidates: &mut HashSet<&'h DagHash>,
+        in_cache: &HashMap<DagHash, LayerInfo>,
         unchanged: &Unchanged,
     ) {
         let pushed: HashSet<&DagHash> = closures.iter().map(|(hash, _)| *hash).collect();
         let mut goes_on = true;
         while std::mem::take(&mut goes_on) {
             for (hash, needs) in closures {
-                for need in needs.iter().copied().filter(|need| pushed.contains(need)) {
+                for need in needs.iter().copied() {
                     let here = self.prefix(need);
-                    let is_at = match candidates.contains(need) {
-                        true => unchanged.prefix(need),
-                        false => here,
+                    let is_as_it_came = match in_cache.get(need) {
+                        Some(layer) => unchanged.came_in(need, layer),
+                        None if pushed.contains(need) => candidates.contains(need),
+                        None => continue,
                     };
+                    let is_at = if is_as_it_came { unchanged.prefix(need) } else { here };
                     if !candidates.contains(hash) {
                         // It is made of what is here, and names what it needs where that is here.
                         goes_on |= is_at != here && candidates.remove(need);
@@ -139,6 +149,35 @@ impl Surroundings<'_> {
                     }
                 }
             }
+        }
+    }
+
+    /// Tells of packages that are packed here and need others which the cache has as they came: in their images these are
+    /// elsewhere.
+    fn warn_of_strangers(
+        &self,
+        closures: &[(&DagHash, Vec<&DagHash>)],
+        candidates: &HashSet<&DagHash>,
+        in_cache: &HashMap<DagHash, LayerInfo>,
+        unchanged: &Unchanged,
+    ) {
+        let label = |hash: &DagHash| self.database.node(hash).map_or_else(|| hash.to_string(), Node::label);
+        for (hash, needs) in closures.iter().filter(|(hash, _)| !candidates.contains(hash)) {
+            let is_elsewhere = |need: &&DagHash| {
+                let layer = in_cache.get(*need);
+                layer.is_some_and(|layer| unchanged.came_in(need, layer))
+                    && unchanged.prefix(need) != self.prefix(need)
+            };
+            let Some(need) = needs.iter().copied().find(is_elsewhere) else { continue };
+            let text = format!(
+                "the image of {} is not going to run, though it can be installed: it expects {} in {}, and the cache has \
+                 that in a layer made for {}; --force packs both anew",
+                label(hash),
+                label(need),
+                self.prefix(need).unwrap_or_default(),
+                unchanged.prefix(need).unwrap_or_default()
+            );
+            self.reporter.event(Event::Warning(&text));
         }
     }
 
@@ -193,6 +232,11 @@ impl Unchanged {
         self.origins.get(hash).is_some_and(|origin| origin.layer().compression == asked_for)
     }
 
+    /// Whether this layer is the one that a package came in.
+    pub(super) fn came_in(&self, hash: &DagHash, layer: &LayerInfo) -> bool {
+        self.origins.get(hash).is_some_and(|origin| *layer == origin.layer())
+    }
+
     /// Where a package is in the layer that it came from.
     fn prefix(&self, hash: &DagHash) -> Option<&str> {
         self.origins.get(hash).and_then(|origin| origin.prefix_of(hash))
@@ -204,9 +248,8 @@ impl Unchanged {
         layers: &HashMap<DagHash, LayerInfo>,
         database: &Database,
     ) -> HashMap<String, String> {
-        let is_as_it_came =
-            |hash: &DagHash, origin: &Origin| layers.get(hash).is_some_and(|layer| *layer == origin.layer());
-        let origins = self.origins.iter().filter(|(hash, origin)| is_as_it_came(hash, origin));
+        let is_as_it_came = |hash: &DagHash| layers.get(hash).is_some_and(|layer| self.came_in(hash, layer));
+        let origins = self.origins.iter().filter(|(hash, _)| is_as_it_came(hash));
         origins
             .filter_map(|(hash, origin)| {
                 let here = database.records.get(hash)?.path.clone()?;
