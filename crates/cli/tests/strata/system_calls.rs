@@ -1,4 +1,4 @@
-//! How many system calls an install takes for each file, counted by strace.
+//! How many system calls an install takes for each file, and a start in any case, counted by strace.
 //!
 //! The sample store is installed as it is and with many more files in one of its packages; the difference is what these
 //! files take. When extracting, relocating, dating byte-code and writing the manifest each went over the tree anew it was
@@ -20,11 +20,16 @@ struct Calls(HashMap<String, u64>);
 impl Calls {
     /// Of installing all of a store from `cache` into `root`.
     fn of_installing(world: &World, cache: &str, root: &Path) -> Self {
+        Self::of(world, &["--store", text(root), "install", "--mirror", cache, "hello"])
+    }
+
+    fn of(world: &World, arguments: &[&str]) -> Self {
         let summary = world.path("summary");
         let plain = world.command();
         let mut command = Command::new("strace");
         command.args(["-f", "-c", "-o"]).arg(&summary).arg(plain.get_program());
-        command.args(["--store", text(root), "install", "--mirror", cache, "hello"]);
+        // The one that Cargo sets makes the loader look in many places.
+        command.args(arguments).env_remove("LD_LIBRARY_PATH");
         for (name, value) in plain.get_envs() {
             match value {
                 Some(value) => command.env(name, value),
@@ -74,9 +79,8 @@ fn add_files(prefix: &Path) {
     }
 }
 
-#[test]
-fn an_install_writes_each_file_once_and_reads_it_only_to_relocate_it() {
-    let name = "an_install_writes_each_file_once_and_reads_it_only_to_relocate_it";
+/// Whether there is a strace that can trace; if not, the test `name` is skipped, but not in CI.
+fn is_traced(name: &str) -> bool {
     let traced = Command::new("strace")
         .args(["-f", "-c", "-o", "/dev/null", "true"])
         .stderr(Stdio::null())
@@ -84,7 +88,37 @@ fn an_install_writes_each_file_once_and_reads_it_only_to_relocate_it() {
         .is_ok_and(|status| status.success());
     if !traced {
         assert!(std::env::var_os("CI").is_none(), "there is no strace that works, and CI has to have one");
-        return golden::skipped(name, "there is no strace that works");
+        golden::skipped(name, "there is no strace that works");
+    }
+    traced
+}
+
+/// What a shell prompt or a completion waits for: nothing is asked of the network, and little is read. The loader and the
+/// standard library take most of it: all 80 calls of `--version`.
+#[test]
+fn a_start_is_a_few_system_calls() {
+    if !is_traced("a_start_is_a_few_system_calls") {
+        return;
+    }
+    let world = World::new();
+    let root = world.path("root");
+    let (_, cache) = world.sample_cache();
+    world.ok(["--store", text(&root), "install", "--mirror", &cache, "hello"]);
+    world.ok(["--store", text(&root), "uninstall", "-y", "--all"]);
+    for (arguments, most) in [(&["--version"][..], 120), (&["--store", text(&root), "find"], 330)] {
+        let calls = Calls::of(&world, arguments);
+        let all = calls.all();
+        println!("{arguments:?}: {all} system calls");
+        assert!(all < most, "{arguments:?} takes {all} system calls");
+        assert_eq!(calls.sum(&["fork", "vfork", "socket", "connect"]), 0, "{arguments:?}");
+    }
+}
+
+#[test]
+fn an_install_writes_each_file_once_and_reads_it_only_to_relocate_it() {
+    let name = "an_install_writes_each_file_once_and_reads_it_only_to_relocate_it";
+    if !is_traced(name) {
+        return;
     }
     let world = World::new();
     let (store, few) = world.sample_cache();
