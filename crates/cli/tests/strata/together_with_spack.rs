@@ -38,13 +38,19 @@ struct Cache {
 }
 
 impl Cache {
-    /// The golden cache, served by https: Spack reads the index of no other registry.
+    /// The golden cache.
     fn new(world: &World, golden: &Path) -> Self {
         let served = world.path("served");
         fs::create_dir_all(&served).unwrap();
         assert!(
             Command::new("cp").arg("-r").arg(golden).arg(served.join("cache")).status().unwrap().success()
         );
+        Self::serving(world)
+    }
+
+    /// What is in `served/cache`, by https: Spack reads the index of no other registry.
+    fn serving(world: &World) -> Self {
+        let served = world.path("served");
         let layout = format!("oci+file://{}", served.join("cache").display());
         let listed = world.run(["--json", "buildcache", "list", "--mirror", &layout]).json();
         let of = |spec: &Value, key: &str| spec[key].as_str().unwrap().to_owned();
@@ -164,6 +170,32 @@ fn eight_of_us_and_two_real_spacks() {
             assert_eq!(sorted(&ours), sorted(&theirs), "round {round}, {selection:?}");
         }
     }
+}
+
+#[test]
+fn spack_installs_layers_that_are_not_compressed() {
+    const TEST: &str = "spack_installs_layers_that_are_not_compressed";
+    if std::env::var_os("STRATA_SPACK").is_none() {
+        return golden::skipped(TEST, "STRATA_SPACK names no Spack");
+    }
+    let Some(golden) = golden::file("cache") else { return golden::skipped(TEST, "no cache") };
+    let world = World::new();
+    // A shorter root: for a longer one Spack needs patchelf.
+    let (ours, theirs) = (world.path("ours-is-longer"), world.path("theirs"));
+    let compressed = format!("oci+file://{}", golden.display());
+    world.ok(["--store", text(&ours), "install", "--no-host-check", "--mirror", &compressed, "xz"]);
+    let bare = format!("oci+file://{}", world.path("served/cache").display());
+    fs::create_dir_all(world.path("served")).unwrap();
+    let push = ["buildcache", "push", "--compression", "none", "--update-index", &bare];
+    let said = world.run([&["--store", text(&ours)][..], &push].concat());
+    assert_eq!(said.code, Some(0), "{}", said.stderr);
+    assert!(said.stderr.contains("not compressed"), "{}", said.stderr);
+    let cache = Cache::serving(&world);
+    let mut command = spack(&world, &cache, &theirs, &["install", "--cache-only", "--no-check-signature"]);
+    command.arg(cache.hash("xz"));
+    succeeded(&command.output().unwrap());
+    let held = |root| without_metadata(Holds::of(root)).prefixes;
+    assert_eq!(held(&theirs), held(&ours));
 }
 
 /// Without what is in `.spack`: Spack leaves files of its own there, or other ones of the builder's.
