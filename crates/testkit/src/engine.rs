@@ -97,6 +97,22 @@ impl Engine {
         }
     }
 
+    /// Whether it takes layers compressed with zstd: Docker does so since version 23, podman for longer.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn takes_zstd(&self) -> Result<(), String> {
+        if matches!(self.kind, Kind::Podman) {
+            return Ok(());
+        }
+        let ended = self.ended(["version", "--format", "{{.Server.Version}}"]);
+        let version = ended.stdout.trim();
+        match version.split('.').next().and_then(|major| major.parse::<u32>().ok()) {
+            Some(23..) => Ok(()),
+            _ => Err(format!("version {version} takes no layers compressed with zstd")),
+        }
+    }
+
     /// Pulls `HOST/NAME:TAG` from a registry on loopback, over plain http.
     ///
     /// # Errors

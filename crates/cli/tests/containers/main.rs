@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod archives;
+mod compressions;
 mod golden_images;
 mod many;
 mod platforms;
