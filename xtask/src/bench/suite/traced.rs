@@ -73,6 +73,8 @@ pub(super) fn files_opened(around: &Surroundings, command: &Command, prefixes: &
         .lines()
         .filter_map(opened)
         .filter(|path| prefixes.iter().any(|p| Path::new(path).starts_with(p)))
+        // Where a call is interrupted by another thread's, its flags are on another line than its result.
+        .filter(|path| !Path::new(path).is_dir())
         .count())
 }
 
